@@ -1,0 +1,54 @@
+"""What a user can be told went wrong, and the exit code each kind ends with.
+
+Every message is one line: what was got, what was expected, what to do. Code that reads input raises one of
+these; anything else that escapes is a bug.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class AvisError(Exception):
+    """A failure that the user can act on.
+
+    ``cause`` says what was got and what was expected, ``hint`` what to do, ``file`` names the input.
+    ``str(error)`` is the one line ``FILE: cause; hint`` without a line break.
+    """
+
+    exit_code = 1
+
+    def __init__(self, cause: str, *, hint: str | None = None, file: str | os.PathLike[str] | None = None) -> None:
+        self.cause = cause
+        self.hint = hint
+        self.file = None if file is None else os.fspath(file)
+        super().__init__(cause)
+
+    def __str__(self) -> str:
+        line = self.cause if self.hint is None else f"{self.cause}; {self.hint}"
+        if self.file is not None:
+            line = f"{self.file}: {line}"
+        # file names may hold line breaks or bytes that are not text: the message stays one printable line
+        return " ".join(line.encode("utf-8", "backslashreplace").decode("utf-8").splitlines())
+
+
+class UsageError(AvisError):
+    """The command was asked for something that cannot be, whatever the input holds."""
+
+    exit_code = 2
+
+
+class MediaError(AvisError):
+    """A media file that cannot be read or written."""
+
+
+class WeightsError(AvisError):
+    """Weights that cannot be found, trusted or loaded."""
+
+
+class AnnotationError(AvisError):
+    """Ground truth, predictions or a tracking file that do not mean what their format says."""
+
+
+class OutputError(AvisError):
+    """Results that cannot be written."""

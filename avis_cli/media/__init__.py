@@ -1,0 +1,1 @@
+"""Video and sound files: the only place that knows PyAV. ``clip`` holds the types, ``decode`` reads, ``encode`` writes."""

@@ -1,0 +1,81 @@
+"""What decoding yields: a clip's description, its frames and its sound, all on one clock.
+
+Time zero is the presentation time of the clip's first video frame. Times are exact fractions of a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000  # Hz; what the audio networks read
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """One audio stream: ``index`` counts audio streams from 0; rate in Hz as the file has it."""
+
+    index: int
+    sample_rate: int
+    channels: int
+    codec: str = ""
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """A video file as its frames will come out: upright, in coded pixels.
+
+    ``width``, ``height``: of an upright frame. ``rotation``: degrees clockwise (0, 90, 180, 270) that made the coded
+    picture upright, after a horizontal flip if ``mirrored``. ``duration``: seconds from the first frame to the end of the last one as far as the
+    container tells, never trusted for allocation. ``frame_rate``: the exact nominal rate, None if unknown.
+    ``warnings``: one line each, for the user.
+    """
+
+    file: str
+    width: int
+    height: int
+    rotation: int
+    duration: Fraction
+    frame_rate: Fraction | None
+    audio: AudioInfo | None
+    mirrored: bool = False
+    sample_aspect_ratio: Fraction = Fraction(1)
+    codec: str = ""
+    audio_tracks: tuple[AudioInfo, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One upright picture: uint8 RGB (H, W, 3), shown at ``time`` seconds; ``index`` counts yielded frames from 0."""
+
+    image: NDArray[np.uint8]
+    time: Fraction
+    index: int
+
+    def __post_init__(self) -> None:
+        if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
+            raise ValueError(f"a frame is uint8 (H, W, 3), got {self.image.dtype} {self.image.shape}")
+
+
+@dataclass(frozen=True, eq=False)
+class Waveform:
+    """Mono float32 samples in -1..1; sample n sounds at ``start + n / sample_rate`` seconds of the clip's clock."""
+
+    samples: NDArray[np.float32]
+    sample_rate: int = SAMPLE_RATE
+    start: Fraction = Fraction(0)
+
+    def __post_init__(self) -> None:
+        if self.samples.dtype != np.float32 or self.samples.ndim != 1:
+            raise ValueError(f"a waveform is float32 (N,), got {self.samples.dtype} {self.samples.shape}")
+
+    def window(self, time: Fraction, seconds: Fraction = Fraction(1)) -> NDArray[np.float32]:
+        """Samples sounding in [time, time + seconds); short or empty where the waveform does not reach."""
+        first = round((time - self.start) * self.sample_rate)
+        last = round((time + seconds - self.start) * self.sample_rate)
+        return self.samples[max(first, 0) : max(last, 0)]

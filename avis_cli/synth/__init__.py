@@ -1,0 +1,1 @@
+"""The synthetic world: procedurally made clips in which only some visible objects sound."""

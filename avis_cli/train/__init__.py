@@ -1,0 +1,1 @@
+"""Training of any preset on AVISeg-layout data."""

@@ -1,0 +1,1 @@
+"""What a result is written as: one file per format, each taking a ClipResult."""
