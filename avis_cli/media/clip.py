@@ -30,9 +30,14 @@ class ClipInfo:
     """A video file as its frames will come out: upright, in coded pixels.
 
     ``width``, ``height``: of an upright frame. ``rotation``: degrees clockwise (0, 90, 180, 270) that made the coded
-    picture upright, after a horizontal flip if ``mirrored``. ``duration``: seconds from the first frame to the end of the last one as far as the
-    container tells, never trusted for allocation. ``frame_rate``: the exact nominal rate, None if unknown.
-    ``warnings``: one line each, for the user.
+    picture upright, after a horizontal flip if ``mirrored``. ``duration``: seconds from the first frame to the end of
+    the last one as far as the container tells, never trusted for allocation. ``frame_rate``: the exact nominal rate,
+    None if unknown. ``sample_aspect_ratio``: width of an upright pixel over its height. ``warnings``: one line each,
+    for the user.
+
+    The last four are how the reader finds its way back into the file: ``origin`` is the first frame's presentation
+    time on the file's own clock (seconds), ``time_base`` the tick of its timestamps (seconds), ``video_stream`` the
+    position of the picture among the file's streams, ``identity`` the file's size and time of change when probed.
     """
 
     file: str
@@ -47,15 +52,23 @@ class ClipInfo:
     codec: str = ""
     audio_tracks: tuple[AudioInfo, ...] = ()
     warnings: tuple[str, ...] = ()
+    origin: Fraction = Fraction(0)
+    time_base: Fraction | None = None
+    video_stream: int | None = None
+    identity: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One upright picture: uint8 RGB (H, W, 3), shown at ``time`` seconds; ``index`` counts yielded frames from 0."""
+    """One upright picture: uint8 RGB (H, W, 3), shown at ``time`` seconds; ``index`` counts yielded frames from 0.
+
+    ``duration``: seconds until the next one, None if unknown.
+    """
 
     image: NDArray[np.uint8]
     time: Fraction
     index: int
+    duration: Fraction | None = None
 
     def __post_init__(self) -> None:
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:

@@ -1,1 +1,4 @@
-"""The synthetic world: procedurally made clips in which only some visible objects sound."""
+"""A synthetic audio-visual world: drawn objects that sound or stay silent, with exact ground truth.
+
+``scenes`` plans a clip, ``render`` draws it, ``soundtrack`` lets it sound, ``dataset`` adds the truth to both.
+"""

@@ -1,1 +1,1 @@
-"""What a result is written as: one file per format, each taking a ClipResult."""
+"""What a result becomes on disk: a video drawn over, mask images, a tracking file; complete or not there at all."""

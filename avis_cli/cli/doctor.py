@@ -1,0 +1,105 @@
+"""``avis doctor``: whether this machine has what avis needs, and what to do where it has not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from avis_cli import __version__
+from avis_cli.cli import console
+from avis_cli.cli.console import Debug
+from avis_cli.errors import AvisError
+
+PACKAGES = ("torch", "torchaudio", "av", "numpy", "opencv-python", "pycocotools", "huggingface-hub", "safetensors")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report; ``hint`` says what to do when ``ok`` is false."""
+
+    ok: bool
+    what: str
+    detail: str
+    hint: str | None = None
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array instead of text.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Check this machine: versions, devices, codecs, weights. Exit code 1 if something needed is missing."""
+    findings = [finding for check in _CHECKS for finding in _run(check)]
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        console.result(json.dumps([asdict(finding) for finding in findings], ensure_ascii=True))
+    else:
+        for finding in findings:
+            mark = "ok  " if finding.ok else "FAIL"
+            hint = f"; {finding.hint}" if finding.hint and not finding.ok else ""
+            console.result(f"{mark}  {finding.what:<14} {finding.detail}{hint}")
+    broken = [finding.what for finding in findings if not finding.ok]
+    if broken:
+        raise AvisError(f"not ready: {', '.join(broken)}", hint="do what the lines marked FAIL say")
+
+
+def _run(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    # a broken installation breaks in any way it likes: that is the finding
+    try:
+        yield from check()
+    except Exception as failure:
+        cause = " ".join(f"{type(failure).__name__}: {failure}".split())
+        yield Finding(False, check.__name__.strip("_"), cause, "reinstall with pip install --force-reinstall avis-cli")
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding(True, "avis", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
+    for package in PACKAGES:
+        try:
+            yield Finding(True, package, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(False, package, "not installed", f"pip install {package}")
+
+
+def _devices() -> Iterator[Finding]:
+    from avis_cli.segment import available_devices
+
+    for name, detail in available_devices():
+        yield Finding(True, f"device {name}", detail)
+
+
+def _sound() -> Iterator[Finding]:
+    from avis_cli.segment import check_resampler
+
+    check_resampler()
+    yield Finding(True, "torchaudio", "resamples")
+
+
+def _codecs() -> Iterator[Finding]:
+    from avis_cli.media.encode import missing_encoders
+
+    missing = missing_encoders()
+    detail = "H.264 and AAC encoders present" if not missing else f"no encoder for {', '.join(missing)}"
+    yield Finding(not missing, "codecs", detail, "install PyAV's own wheel: pip install --force-reinstall av")
+
+
+def _weights() -> Iterator[Finding]:
+    from avis_cli import hub
+
+    resolved = hub.resolve(None, offline=True)
+    yield Finding(True, "weights", f"{resolved.name} ({resolved.path})")
+
+
+def _disk() -> Iterator[Finding]:
+    free = shutil.disk_usage(".").free / 2**30
+    yield Finding(free > 1, "disk", f"{free:.1f} GiB free here", "free at least 1 GiB")
+
+
+_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_versions, _devices, _sound, _codecs, _weights, _disk)

@@ -1,0 +1,103 @@
+"""``avis synth``: clips of the synthetic world, as a dataset or as movies."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avis_cli.cli import console
+from avis_cli.cli.console import Debug, Quiet
+from avis_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from avis_cli.synth.layout import SplitRequest
+
+_ON_A_SHEET = 4  # clips of a contact sheet
+_WORTH_PROCESSES = 64  # clips from which on starting further processes saves time
+
+
+class SplitName(str, Enum):
+    train = "train"
+    val = "val"
+    test = "test"
+    sample = "sample"
+
+
+def synth(
+    out: Annotated[Path, typer.Argument(help="Folder of the dataset; a split in it is SPLIT.json and SPLIT/.")],
+    split: Annotated[SplitName, typer.Option(help="No two splits share a clip, whatever the seed.")] = SplitName.train,
+    videos: Annotated[int | None, typer.Option(help="Number of clips to make.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same clips.")] = 0,
+    frames: Annotated[int, typer.Option(help="Frames of a clip, one per second.")] = 10,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "160x96",
+    mp4: Annotated[
+        bool, typer.Option("--mp4", help="Movies at 25 frames per second in place of JPEG and WAV.")
+    ] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Write a contact sheet, SPLIT_preview.png.")] = False,
+    stats: Annotated[bool, typer.Option("--stats", help="Print what cheats would score on the split.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers of --stats as JSON.")] = False,
+    jobs: Annotated[int | None, typer.Option(help="Processes (default: one per core for large splits).")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a split that is there already.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make clips in which some of the visible objects sound, with exact ground truth.
+
+    Without --videos nothing is made: --preview then shows the first clips, --stats reads the split that is in OUT.
+    """
+    from avis_cli.synth.layout import SplitRequest, split_files
+
+    if videos is None and not (preview or stats):
+        raise UsageError("nothing to do", hint="say how many clips with --videos, or give --preview or --stats")
+    count = _ON_A_SHEET if videos is None else videos
+    request = SplitRequest(split.value, count, seed, frames, read_size(size), mp4)
+    if videos is not None:
+        _write(out, request, jobs, overwrite)
+    if preview:
+        _write_preview(out, request)
+    if stats:
+        _print_stats(split_files(out, split.value).objects, as_json)
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """ "640x360" -> (640, 360), or ``UsageError``."""
+    match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.strip())
+    if match is None:
+        raise UsageError(f"--size {text!r} is no frame size", hint="give WIDTHxHEIGHT, for example 640x360")
+    return int(match[1]), int(match[2])
+
+
+def _write(out: Path, request: SplitRequest, jobs: int | None, overwrite: bool) -> None:
+    from avis_cli.synth.layout import write_split
+
+    if jobs is None:
+        jobs = (os.cpu_count() or 1) if request.videos >= _WORTH_PROCESSES else 1
+    with console.progress_bar() as progress:
+        files = write_split(out, request, jobs=jobs, overwrite=overwrite, progress=progress)
+    for path in (files.truth, files.objects, files.media):
+        console.result(str(path))
+
+
+def _write_preview(out: Path, request: SplitRequest) -> None:
+    from avis_cli.synth.preview import write_preview
+
+    console.result(str(write_preview(out, request, clips=min(request.videos, _ON_A_SHEET))))
+
+
+def _print_stats(objects: Path, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from avis_cli.synth import stats
+
+    measured = stats.measure_file(objects)
+    if as_json:
+        console.result(json.dumps(asdict(measured)))
+        return
+    for line in stats.lines(measured):
+        console.result(line)

@@ -1,0 +1,39 @@
+"""Scores predictions against ground truth: FSLA, HOTA, track mAP, CLEAR and Identity.
+
+The package itself is callable: ``avis_cli.evaluate(gt, pred)``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from avis_cli.callable_module import make_callable
+from avis_cli.progress import Progress, silent
+
+
+def evaluate(
+    gt: str | os.PathLike[str],
+    pred: str | os.PathLike[str],
+    *,
+    jobs: int = 1,
+    ignore_unknown: bool = False,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Every metric of the predictions ``pred`` against the ground truth ``gt``, in the layout of scores.json.
+
+    ``gt``: annotations in the AVISeg / YouTube-VIS layout. ``pred``: a results list, or a folder of tracks.json.
+    ``jobs``: processes among which the videos are divided. ``ignore_unknown``: leave out predictions for videos that
+    the ground truth does not have, instead of refusing them.
+
+    Raises ``AnnotationError`` where either does not mean what its format says.
+    """
+    from avis_cli.evaluate.predictions import read_predictions
+    from avis_cli.evaluate.scores import evaluate_dataset
+    from avis_cli.evaluate.truth import read_truth
+
+    dataset = read_predictions(pred, read_truth(gt), ignore_unknown=ignore_unknown)
+    return evaluate_dataset(dataset, jobs=jobs, progress=progress).to_json()
+
+
+make_callable(__name__, evaluate)

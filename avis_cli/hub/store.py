@@ -1,0 +1,96 @@
+"""Files kept on this machine: their checksums, the folder of imported weights, the room left on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from avis_cli.errors import WeightsError
+from avis_cli.hub.manifest import SHA256
+from avis_cli.progress import Progress, silent
+
+CHUNK = 1 << 22  # bytes read at once
+SPARE = 1 << 26  # bytes to leave free on a disk
+SIDECAR = ".sha256"  # in the form that `sha256sum -c` reads
+
+
+def home() -> Path:
+    """Where imported weights are kept: AVIS_HOME, else the user's data folder."""
+    own = os.environ.get("AVIS_HOME")
+    if own:
+        return Path(own).expanduser()
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "avis"
+
+
+def imported_file(name: str) -> Path:
+    """Where the weights imported as ``name`` are, or would be."""
+    return home() / "weights" / f"{name}.safetensors"
+
+
+def checksum(path: Path, progress: Progress = silent) -> str:
+    """SHA-256 of a file's content in lower-case hexadecimal."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            total, done = os.fstat(file.fileno()).st_size, 0
+            while block := file.read(CHUNK):
+                digest.update(block)
+                done += len(block)
+                progress("checking", done, total)
+    except OSError as error:
+        raise WeightsError(
+            f"cannot be read ({error.strerror or error})", hint="give a weights file that exists", file=path
+        ) from error
+    return digest.hexdigest()
+
+
+def check(path: Path, expected: str, remedy: str, progress: Progress = silent) -> str:
+    """The file's checksum, once it is what it should be; WeightsError with ``remedy`` otherwise."""
+    found = checksum(path, progress)
+    if found != expected:
+        raise WeightsError(f"wrong checksum: sha256 {found}, expected {expected}", hint=remedy, file=path)
+    return found
+
+
+def sidecar(path: Path) -> Path:
+    return path.with_name(path.name + SIDECAR)
+
+
+def write_sidecar(path: Path, sha256: str) -> None:
+    """Keeps a file's checksum beside it."""
+    temporary = sidecar(path).with_name(f".{path.name}{SIDECAR}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(f"{sha256}  {path.name}\n", encoding="utf-8")
+        os.replace(temporary, sidecar(path))
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_sidecar(path: Path) -> str | None:
+    """The checksum kept beside a file, None if there is none."""
+    try:
+        found = SHA256.match(sidecar(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return found[0] if found else None
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """WeightsError unless ``folder``, which need not exist yet, lies on a disk with room for ``needed`` bytes more."""
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if free < needed + SPARE:
+        raise WeightsError(
+            f"no space: needs {in_words(needed)}, {in_words(free)} are free",
+            hint="free some disk space, or set HF_HOME (downloads) or AVIS_HOME (imports) to another disk",
+            file=folder,
+        )
+
+
+def in_words(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

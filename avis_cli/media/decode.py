@@ -1,0 +1,88 @@
+"""A video file's description, its frames and its sound, on one clock that starts with the first frame."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from typing import Any
+
+from av.container import InputContainer
+
+from avis_cli.media import packets, picture, streams
+from avis_cli.media.clip import ClipInfo
+from avis_cli.media.container import DEFAULT_MAX_PIXELS, explain, file_identity, open_media
+from avis_cli.media.frames import USUAL_STEP, FrameReader, open_decoder, require_size
+from avis_cli.media.orientation import Orientation, from_display_matrix
+from avis_cli.media.packets import Damage
+from avis_cli.media.timeline import LEAP
+from avis_cli.media.waveform import read_waveform
+
+__all__ = ["DEFAULT_MAX_PIXELS", "FrameReader", "probe", "read_waveform"]
+
+
+def probe(
+    path: str | os.PathLike[str], *, audio_track: str | int | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> ClipInfo:
+    """Describe a video file from its own first picture, not only from its headers.
+
+    ``audio_track``: position among the audio streams from 0, or a language (``eng``); None takes the default one. A
+    file without sound has ``audio`` None. Raises MediaError where there is no picture to decode (no such file, not a
+    video, no video stream, encrypted, more than ``max_pixels`` in a picture) and UsageError for a folder or an audio
+    track that is not there.
+    """
+    warnings: list[str] = []
+    with open_media(path, max_pixels=max_pixels) as container:
+        stream = streams.choose_video(container, path, warnings)
+        audio, tracks = streams.choose_audio(container, audio_track, path, warnings)
+        open_decoder(stream, path, max_pixels)
+        first = next(packets.decode(container, stream, Damage()), None)
+        if first is None:
+            raise explain(path, "not one picture could be decoded")
+        require_size(first.width, first.height, path, max_pixels)
+        way = _orientation(first, warnings)
+        warnings += picture.peculiarities(first)
+        origin = packets.stamp(first, stream) or Fraction(0)
+        rate = streams.nominal_rate(stream)
+        step = 1 / rate if rate else USUAL_STEP
+        duration = streams.header_duration(container, stream, origin) or _span(container, stream, origin, step)
+        width, height = (first.height, first.width) if way.transposed else (first.width, first.height)
+        aspect = Fraction(stream.sample_aspect_ratio or 1)
+        return ClipInfo(
+            file=os.fsdecode(path),
+            width=width,
+            height=height,
+            rotation=way.rotation,
+            mirrored=way.mirrored,
+            duration=duration,
+            frame_rate=rate,
+            audio=audio,
+            audio_tracks=tracks,
+            sample_aspect_ratio=1 / aspect if way.transposed else aspect,
+            codec=streams.codec_name(stream),
+            warnings=tuple(warnings),
+            origin=origin,
+            time_base=Fraction(stream.time_base),
+            video_stream=stream.index,
+            identity=file_identity(path),
+        )
+
+
+def _orientation(frame: Any, warnings: list[str]) -> Orientation:
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            way, exact = from_display_matrix(bytes(data))
+            if not exact:
+                warnings.append(f"the picture is turned by an odd angle: taken as {way.rotation} degrees")
+            return way
+    return Orientation()
+
+
+def _span(container: InputContainer, stream: Any, origin: Fraction, step: Fraction) -> Fraction:
+    """Seconds from ``origin`` to the end of the last packet, from the packets themselves, not decoding them."""
+    end = step
+    for packet in packets.demux(container, [stream], Damage()):
+        stamp = packets.stamp(packet, stream)
+        time = end if stamp is None else stamp - origin
+        if time <= end + LEAP:
+            end = max(end, time + (packet.duration or 0) * Fraction(stream.time_base) or step)
+    return end

@@ -1,0 +1,64 @@
+"""High dynamic range to standard range: a fixed, stated rule, so that the same file always gives the same pictures.
+
+The signal is made linear light in units of reference white (203 cd/m2, ITU-R BT.2408): PQ by the SMPTE ST 2084 curve,
+HLG by the ITU-R BT.2100 inverse OETF and the system gamma of a 1000 cd/m2 display. BT.2020 primaries become BT.709
+(ITU-R BT.2087), light is compressed by L / (1 + L) scaled so that reference white keeps 80 percent, and encoded with
+the sRGB curve.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_PQ, _HLG = 16, 18  # transfer characteristics, ITU-T H.273
+_REFERENCE_WHITE = 203.0  # cd/m2
+_KEPT = 0.8  # linear light that reference white has afterwards
+_BT2020_TO_BT709 = np.array(
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
+)
+_LUMINANCE_2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)
+
+
+def is_hdr(frame: Any) -> bool:
+    """Whether a decoded picture says that it is PQ or HLG."""
+    return frame.color_trc in (_PQ, _HLG)
+
+
+def to_standard_range(signal: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:
+    """(H, W, 3) full-range 16-bit R'G'B' in BT.2020 primaries -> (H, W, 3) 8-bit sRGB."""
+    out = np.empty(signal.shape, np.uint8)
+    for top in range(0, len(signal), 64):  # strips, so that the float copies stay small
+        light = _linear(transfer)[signal[top : top + 64]]
+        if transfer == _HLG:  # the display's share of the curve works on luminance, not per channel
+            light *= np.power(light @ _LUMINANCE_2020, 0.2)[..., None] * np.float32(1000 / _REFERENCE_WHITE)
+        light = np.maximum(light @ _BT2020_TO_BT709.T, 0)
+        light /= light + np.float32((1 - _KEPT) / _KEPT)
+        out[top : top + 64] = _encoded()[np.rint(light * 4095).astype(np.uint16)]
+    return out
+
+
+@lru_cache(maxsize=2)
+def _linear(transfer: int) -> NDArray[np.float32]:
+    """16-bit code -> linear light: PQ in units of reference white, HLG as scene light 0..1."""
+    code = np.arange(1 << 16, dtype=np.float64) / 0xFFFF
+    if transfer == _PQ:
+        m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
+        root = code ** (1 / m2)
+        light = 10_000 / _REFERENCE_WHITE * (np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1)
+    else:
+        a = 0.17883277
+        b, c = 1 - 4 * a, 0.5 - a * np.log(4 * a)
+        light = np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
+    return light.astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _encoded() -> NDArray[np.uint8]:
+    """12-bit linear light -> 8-bit sRGB code."""
+    light = np.arange(4096) / 4095
+    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.rint(curve * 255).astype(np.uint8)

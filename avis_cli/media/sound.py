@@ -1,0 +1,158 @@
+"""Sound on the picture's clock: samples put where their timestamps say, mixed to mono, resampled.
+
+Down-mix to mono: one or two channels by the plain mean. More channels: front left and right count 1, centre sqrt(2),
+side, back and wide channels sqrt(1/2), back centre 1, the low-frequency effects channel 0 (the stereo down-mix of
+ITU-R BS.775 with its two sides added), divided by the sum so that nothing can clip. Channels without a known place:
+the plain mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.filter import Graph
+from numpy.typing import NDArray
+
+from avis_cli.media.timeline import LEAP, REWIND
+
+Samples = NDArray[np.float32]  # (C, N), -1..1
+
+JITTER = Fraction(1, 100)  # seconds by which timestamps may disagree with the count of samples (coarse clocks, drift)
+_CHUNK = 1 << 16  # samples of silence made at a time
+
+_SCALES = {
+    "u8": (np.uint8, 128.0, 1 / 2**7),
+    "s16": (np.int16, 0.0, 1 / 2**15),
+    "s32": (np.int32, 0.0, 1 / 2**31),
+    "s64": (np.int64, 0.0, 1 / 2**63),
+    "flt": (np.float32, 0.0, 1.0),
+    "dbl": (np.float64, 0.0, 1.0),
+}
+_WEIGHTS = {
+    "FL": 1.0,
+    "FR": 1.0,
+    "FC": 2**0.5,
+    "LFE": 0.0,
+    "LFE2": 0.0,
+    "BC": 1.0,
+    "DL": 1.0,
+    "DR": 1.0,
+} | dict.fromkeys(
+    ("BL", "BR", "SL", "SR", "FLC", "FRC", "WL", "WR", "TFL", "TFR", "TBL", "TBR", "TSL", "TSR"), 0.5**0.5
+)
+
+
+def channels(frame: av.AudioFrame) -> Samples:
+    """A decoded block of any sample format as float32 (C, N); what is not a number becomes silence."""
+    count, number = len(frame.layout.channels), frame.samples
+    kind = frame.format.name
+    dtype, middle, scale = _SCALES[kind.removesuffix("p")]
+    if frame.format.is_planar:
+        values = np.stack([np.frombuffer(plane, dtype, number) for plane in frame.planes[:count]])
+    else:
+        values = np.frombuffer(frame.planes[0], dtype, number * count).reshape(number, count).T
+    if kind.startswith("flt"):
+        samples = values.astype(np.float32)
+    else:
+        samples = ((values.astype(np.float64) - middle) * scale).astype(np.float32)
+    return np.nan_to_num(samples, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
+
+
+def mono(frame: av.AudioFrame) -> Samples:
+    """A decoded block mixed down to (1, N) by this module's rule."""
+    samples = channels(frame)
+    names = [channel.name for channel in frame.layout.channels]
+    weights = np.ones(len(names), np.float32)
+    if len(names) > 2 and all(name in _WEIGHTS for name in names):
+        weights = np.array([_WEIGHTS[name] for name in names], np.float32)
+    return (weights / weights.sum() @ samples)[None]
+
+
+def mono_blocks(
+    frames: Iterable[tuple[Fraction | None, av.AudioFrame]], rate: int
+) -> Iterator[tuple[Fraction | None, Samples]]:
+    """Decoded blocks with their times -> the same mixed to mono, all at ``rate`` Hz whatever the file changes to."""
+    changer: av.AudioResampler | None = None
+    form: tuple[int, str, str] | None = None
+    for time, frame in frames:
+        if frame.sample_rate == rate:
+            yield time, mono(frame)
+            continue
+        if form != (frame.sample_rate, frame.layout.name, frame.format.name):
+            form = frame.sample_rate, frame.layout.name, frame.format.name
+            changer = av.AudioResampler("fltp", frame.layout, rate)
+        assert changer is not None
+        for changed in changer.resample(frame):
+            yield time, mono(changed)
+            time = None
+
+
+def place(blocks: Iterable[tuple[Fraction | None, Samples]], rate: int, begin: Fraction) -> Iterator[Samples]:
+    """Blocks with their clip times (seconds) -> blocks that follow each other without a gap, the first at ``begin``.
+
+    What sounds before ``begin`` is cut, gaps are silent, what would sound twice is cut. Timestamps that differ from
+    the count of samples by no more than ``JITTER`` are taken as the count. A clock set anew in the file (back by more
+    than a second, ahead by more than an hour) is followed without a gap.
+    """
+    cursor = 0  # of the next sample to yield, counted from ``begin``
+    expected: int | None = None  # where the next block should begin
+    shift = 0
+    for time, block in blocks:
+        index = expected if time is None else round((time - begin) * rate) + shift
+        if index is None:
+            index = 0
+        if expected is not None and index != expected:
+            if abs(index - expected) <= JITTER * rate:
+                index = expected
+            elif not -REWIND * rate < index - expected < LEAP * rate:
+                shift += expected - index
+                index = expected
+        expected = index + block.shape[1]
+        for gap in range(cursor, index, _CHUNK):
+            yield np.zeros((len(block), min(_CHUNK, index - gap)), np.float32)
+        fresh = block[:, max(cursor - index, 0) :]
+        cursor = max(cursor, expected)
+        if fresh.shape[1]:
+            yield fresh
+
+
+def resample(blocks: Iterable[Samples], rate: int, target: int) -> Iterator[Samples]:
+    """(1, N) blocks at ``rate`` Hz -> (1, M) blocks at ``target`` Hz whose first sample sounds at the same moment.
+
+    FFmpeg's polyphase resampler with a filter of 64 taps; equal rates pass through untouched.
+    """
+    if rate == target:
+        yield from blocks
+        return
+    graph = Graph()
+    source = graph.add("abuffer", sample_rate=str(rate), sample_fmt="flt", channel_layout="mono", time_base=f"1/{rate}")
+    change = graph.add("aresample", f"{target}:filter_size=64:phase_shift=10:cutoff=0.97")
+    form = graph.add("aformat", "sample_fmts=flt:channel_layouts=mono")
+    sink = graph.add("abuffersink")
+    source.link_to(change)
+    change.link_to(form)
+    form.link_to(sink)
+    graph.configure()
+    position = 0
+    for block in blocks:
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), "flt", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
+        position += block.shape[1]
+        graph.push(frame)
+        yield from _pull(graph)
+    if position:
+        graph.push(None)
+        yield from _pull(graph)
+
+
+def _pull(graph: Graph) -> Iterator[Samples]:
+    while True:
+        try:
+            frame: Any = graph.pull()
+        except (EOFError, av.BlockingIOError):
+            return
+        yield channels(frame)

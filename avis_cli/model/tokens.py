@@ -1,0 +1,99 @@
+"""What the localizer hands to the tracker, and the tracker to the masks.
+
+Shape letters: T token frames, Q frame queries, N video queries, C channels, K classes, M mask channels, h, w the size
+of a mask map: the padded input over the mask stride. Training adds D decoder predictions, B clips, L token layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FrameTokens:
+    """Frames of one clip, each seen with the sound of its moment.
+
+    ``queries`` (T, Q, C), ``class_logits`` (T, Q, K + 1), the last "no object"; ``audio`` (T, audio width);
+    ``mask_features`` (T, M, h, w): mask logits of a track are their dot products with its mask embedding; no frames in
+    it (0, M, h, w) where they were dropped. ``size``: height and width of the frames in pixels, before padding.
+    """
+
+    queries: Tensor
+    class_logits: Tensor
+    audio: Tensor
+    mask_features: Tensor
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def without_masks(self) -> FrameTokens:
+        """The same tokens, with the memory of their mask features given back."""
+        none = self.mask_features.new_empty((0, *self.mask_features.shape[1:]))
+        return FrameTokens(self.queries, self.class_logits, self.audio, none, self.size)
+
+    @staticmethod
+    def join(parts: Sequence[FrameTokens]) -> FrameTokens:
+        """Tokens of consecutive windows of one clip -> tokens of the clip."""
+        return FrameTokens(
+            torch.cat([part.queries for part in parts]),
+            torch.cat([part.class_logits for part in parts]),
+            torch.cat([part.audio for part in parts]),
+            torch.cat([part.mask_features for part in parts]),
+            parts[0].size,
+        )
+
+
+@dataclass(frozen=True)
+class TrackQueries:
+    """What a clip's video queries became.
+
+    ``class_logits`` (N, K + 1), ``mask_embed`` (N, M); ``similarity`` (N, C) and ``token_similarity`` (T, Q, C): the dot
+    product of a query's and a token's is the logit of their being the same object.
+    """
+
+    class_logits: Tensor
+    mask_embed: Tensor
+    similarity: Tensor
+    token_similarity: Tensor
+
+
+@dataclass(frozen=True)
+class FramePredictions:
+    """What every layer of the localizer says, for the losses; D of them, the last layer's last.
+
+    ``queries`` (D, B, T, Q, C), ``class_logits`` (D, B, T, Q, K + 1), ``mask_embed`` (D, B, T, Q, M),
+    ``mask_features`` (B, T, M, h, w).
+    """
+
+    queries: Tensor
+    class_logits: Tensor
+    mask_embed: Tensor
+    mask_features: Tensor
+
+    def mask_logits(self, layer: int = -1) -> Tensor:
+        """Masks of one layer's queries -> (B, T, Q, h, w)."""
+        return torch.einsum("btqm,btmhw->btqhw", self.mask_embed[layer], self.mask_features)
+
+
+@dataclass(frozen=True)
+class TrackPredictions:
+    """What every layer of the tracker says, for the losses; D of them, and once for each of L localizer layers' tokens.
+
+    ``class_logits`` (D, L, B, N, K + 1), ``mask_embed`` (D, L, B, N, M), ``similarity`` (D, L, B, N, C),
+    ``token_similarity`` (L, B, T, Q, C), ``mask_features`` (B, T, M, h, w). The last of L are the last layer's tokens.
+    """
+
+    class_logits: Tensor
+    mask_embed: Tensor
+    similarity: Tensor
+    token_similarity: Tensor
+    mask_features: Tensor
+
+    def mask_logits(self, layer: int = -1, tokens: int = -1) -> Tensor:
+        """Masks of one layer's queries -> (B, N, T, h, w)."""
+        return torch.einsum("bnm,btmhw->bnthw", self.mask_embed[layer, tokens], self.mask_features)

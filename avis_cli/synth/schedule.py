@@ -1,0 +1,108 @@
+"""Who sounds in which second.
+
+Plans are made in whole seconds, because truth is given per second: the frame at second i belongs to the sound in
+[i, i + 1). A spell starts a little before its first second and ends a little before its last one is over, so a
+second holds either nearly all or nearly nothing of a spell and never about half. A second counts as sounding when
+at least ``ENOUGH`` of it does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+ENOUGH = 0.4  # seconds of sound within a second that make it a sounding one
+_EARLY = (0.10, 0.18)  # seconds by which a spell starts, and ends, before the whole second
+
+Seconds = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Spell:
+    """One stretch of sounding, in seconds of the clip's clock; ``start`` may lie before 0."""
+
+    start: float
+    end: float
+
+
+def spells(plan: Seconds, rng: np.random.Generator) -> tuple[Spell, ...]:
+    """A plan per second (n,) -> its stretches with exact borders."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], plan, [False]]).astype(np.int8)))
+    found = []
+    for first, beyond in zip(edges[::2], edges[1::2], strict=True):
+        # the last second of a clip is whole: what follows is not there to be told from it
+        late = 0.0 if beyond == len(plan) else rng.uniform(*_EARLY)
+        found.append(Spell(float(first - rng.uniform(*_EARLY)), float(beyond - late)))
+    return tuple(found)
+
+
+def sounding_seconds(stretches: tuple[Spell, ...], seconds: int) -> Seconds:
+    """Which seconds (n,) hold at least ``ENOUGH`` seconds of the stretches."""
+    starts = np.arange(seconds, dtype=np.float64)
+    heard = np.zeros(seconds)
+    for spell in stretches:
+        heard += np.clip(np.minimum(starts + 1, spell.end) - np.maximum(starts, spell.start), 0.0, None)
+    return np.asarray(heard >= ENOUGH)
+
+
+def level(stretches: tuple[Spell, ...], time: float, ramp: float = 0.1) -> float:
+    """0..1 at ``time``: 1 inside a stretch, with a ramp of ``ramp`` seconds just inside its borders."""
+    best = 0.0
+    for spell in stretches:
+        best = max(best, min((time - spell.start) / ramp, (spell.end - time) / ramp))
+    # the clip's end does not fade
+    return float(np.clip(best, 0.0, 1.0))
+
+
+def on_and_off(
+    rng: np.random.Generator, seconds: int, on: tuple[int, int] = (2, 5), off: tuple[int, int] = (1, 3)
+) -> Seconds:
+    """Alternating stretches of ``on`` and ``off`` whole seconds (both ends included), at least one second on."""
+    plan = np.zeros(seconds, bool)
+    at = 0
+    sounding = bool(rng.random() < 0.5)
+    if not sounding:
+        at = int(rng.integers(1, min(off[1], max(seconds - 1, 1)) + 1))
+        sounding = True
+    while at < seconds:
+        length = int(rng.integers(on[0], on[1] + 1) if sounding else rng.integers(off[0], off[1] + 1))
+        plan[at : at + length] = sounding
+        at += length
+        sounding = not sounding
+    if not plan.any():
+        plan[int(rng.integers(seconds))] = True
+    return plan
+
+
+def in_turns(rng: np.random.Generator, seconds: int) -> tuple[Seconds, Seconds]:
+    """Two plans that never sound in the same second, handing over with or without a pause."""
+    first, second = np.zeros(seconds, bool), np.zeros(seconds, bool)
+    owner = (first, second) if rng.random() < 0.5 else (second, first)
+    at = int(rng.integers(0, 2)) if seconds > 3 else 0
+    turn = 0
+    while at < seconds:
+        # both get their turn even in a short clip
+        length = min(int(rng.integers(2, 4)), max(seconds // 2, 1))
+        owner[turn % 2][at : at + length] = True
+        at += length + int(rng.random() < 0.5 and seconds > 3)
+        turn += 1
+    return first, second
+
+
+def at_once(rng: np.random.Generator, seconds: int) -> tuple[Seconds, Seconds]:
+    """Two plans that share at least one second and differ where the clip is long enough."""
+    shared = on_and_off(rng, seconds, on=(2, 4), off=(1, 3))
+    first, second = shared.copy(), shared.copy()
+    for plan in (first, second):
+        moved = np.roll(shared, int(rng.integers(-1, 2)))
+        plan |= moved & (rng.random(seconds) < 0.4)
+    if seconds > 4:
+        alone = int(rng.integers(seconds))
+        second[alone] = False
+        first[alone] = True
+    if not (first & second).any():
+        both = int(rng.integers(seconds))
+        first[both] = second[both] = True
+    return first, second

@@ -1,0 +1,56 @@
+"""Losses that tie the two levels together: which frame token belongs to which track, and when a track sounds.
+
+Letters: B clips, T token frames, Q frame queries, N video queries, O object slots, C channels, K classes.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+GATE_FLOOR = 1e-4  # keeps the logarithms of the gate loss finite
+
+
+def similarity_loss(
+    frame_embed: Tensor, frame_assigned: Tensor, video_embed: Tensor, video_assigned: Tensor
+) -> Tensor:
+    """Binary cross-entropy of dot products between matched frame tokens and matched video queries, 1 for one object.
+
+    ``frame_embed`` (B, T, Q, C), ``frame_assigned`` (B, T, O), ``video_embed`` (B, N, C), ``video_assigned`` (B, O);
+    the assignments hold queries, negative where there is none. Positive and negative pairs weigh the same together, so
+    that clips with many objects do not drown the positives. Source: AVISM, arXiv 2310.18709, section 4 (after VITA,
+    Heo et al., NeurIPS 2022, section 3.3).
+    """
+    B, T, O = frame_assigned.shape
+    channels = frame_embed.shape[-1]
+    tokens = frame_embed.gather(2, frame_assigned.clamp(min=0).unsqueeze(-1).expand(B, T, O, channels))
+    tracks = video_embed.gather(1, video_assigned.clamp(min=0).unsqueeze(-1).expand(B, O, channels))
+    logits = torch.einsum("btoc,bpc->btop", tokens.float(), tracks.float())
+    same = torch.eye(O, device=logits.device).expand_as(logits)
+    known = (frame_assigned >= 0).unsqueeze(-1) & (video_assigned >= 0)[:, None, None]
+    each = F.binary_cross_entropy_with_logits(logits, same, reduction="none")
+    positive, negative = known * same, known * (1.0 - same)
+    return 0.5 * sum(((each * part).sum() / part.sum().clamp(min=1.0) for part in (positive, negative)), logits.sum() * 0)
+
+
+def gate_values(frame_logits: Tensor, similarity: Tensor, categories: Tensor) -> Tensor:
+    """How much each track sounds in each token frame: (B, N, T) in 0..1.
+
+    The largest, over the frame queries q, of P(category of the track | q, t) * sigmoid(similarity of track and q).
+    ``frame_logits`` (B, T, Q, K+1); ``similarity`` (B, N, T, Q), dot products; ``categories`` (B, N).
+    """
+    B, N, T, Q = similarity.shape
+    chance = frame_logits.float().softmax(-1)  # (B, T, Q, K+1)
+    wanted = categories.clamp(min=0)[:, None, None, :].expand(B, T, Q, N)
+    return (chance.gather(3, wanted).permute(0, 3, 1, 2) * similarity.float().sigmoid()).amax(-1)
+
+
+def gate_loss(gates: Tensor, sounding: Tensor, known: Tensor) -> Tensor:
+    """Binary cross-entropy of gates (B, O, T) against ``sounding``, over the (B, O) ``known`` tracks, both sides balanced."""
+    gates = gates.clamp(GATE_FLOOR, 1.0 - GATE_FLOOR)
+    known = known.unsqueeze(-1).expand_as(gates)
+    parts = []
+    for part, logs in ((sounding & known, gates.log()), (~sounding & known, (1.0 - gates).log())):
+        parts.append(-(logs * part).sum() / part.sum().clamp(min=1))
+    return 0.5 * (parts[0] + parts[1])

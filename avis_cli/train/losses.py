@@ -1,0 +1,141 @@
+"""What is minimised at the frame and at the video level: class, mask and dice losses of matched queries.
+
+Mask2Former's losses (Cheng et al., CVPR 2022, section 3.3) at both levels, as AVISM trains them (arXiv 2310.18709,
+section 4), and a penalty for a mask that spills onto another object of the same category.
+
+Letters: M predictions (frames or clips), Q queries, O object slots, S frames a mask spans, R matched pairs, P points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from avis_cli.train.matcher import MatchWeights, assign, pair_costs
+from avis_cli.train.points import sample, uniform_points, unsure_points
+from avis_cli.train.targets import LevelTargets
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much each part counts. ``no_object``: of an unmatched query's class; ``rival``: of a mask on another object
+    of the same category; ``similarity``: of frame token against video query; ``gate``: of sounding or not per frame."""
+
+    category: float = 2.0
+    mask: float = 5.0
+    dice: float = 5.0
+    no_object: float = 0.1
+    rival: float = 0.0
+    similarity: float = 0.5
+    gate: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class LevelLoss:
+    """``total``: the weighted sum (scalar); ``category``, ``mask``, ``dice``, ``rival``: its parts unweighted;
+    ``assigned`` (M, O): the query of each object."""
+
+    total: Tensor
+    category: Tensor
+    mask: Tensor
+    dice: Tensor
+    rival: Tensor
+    assigned: Tensor
+
+
+def level_loss(
+    class_logits: Tensor,
+    mask_logits: Tensor,
+    targets: LevelTargets,
+    weights: LossWeights,
+    *,
+    points: int | None = None,
+    objects: Tensor | float | None = None,
+) -> LevelLoss:
+    """The loss of one prediction of one level.
+
+    ``class_logits`` (M, Q, K+1); ``mask_logits`` (M, Q, S, h, w); ``points``: how many to compare masks at, None for
+    every pixel; ``objects``: what the sums over matched pairs are divided by, the number of objects if None (across
+    processes, their average).
+    """
+    matching = MatchWeights(weights.category, weights.mask, weights.dice)
+    assigned = _match(class_logits, mask_logits, targets, matching, points)
+    category = class_loss(class_logits, targets.categories, assigned, weights.no_object)
+    m, o = (assigned >= 0).nonzero(as_tuple=True)
+    count = torch.as_tensor(float(len(m)) if objects is None else objects, device=category.device).clamp(min=1.0)
+    nothing = mask_logits.sum() * 0.0  # keeps every parameter in the graph of a batch without objects
+    mask = dice = rival = nothing
+    if len(m):
+        picked = mask_logits[m, assigned[m, o]]  # (R, S, h, w)
+        truth, rivals, counted = targets.masks[m, o], targets.rivals[m, o], targets.counted[m, o]
+        logits, truth_at, rival_at = _compared(picked, truth, rivals if weights.rival else None, points)
+        judged = counted.unsqueeze(-1).float().expand_as(logits)  # (R, S, P)
+        mask = mask_loss(logits.flatten(1), truth_at.flatten(1), judged.flatten(1)).sum() / count
+        dice = dice_loss(logits.flatten(1), truth_at.flatten(1), judged.flatten(1)).sum() / count
+        if rival_at is not None:
+            spill = judged * rival_at * (1.0 - truth_at)
+            rival = rival_loss(logits.flatten(1), spill.flatten(1)).sum() / count
+    total = weights.category * category + weights.mask * mask + weights.dice * dice + weights.rival * rival
+    return LevelLoss(total, category, mask, dice, rival, assigned)
+
+
+def _match(
+    class_logits: Tensor, mask_logits: Tensor, targets: LevelTargets, weights: MatchWeights, points: int | None
+) -> Tensor:
+    M, Q, S, _, _ = mask_logits.shape
+    detached = mask_logits.detach().flatten(1, 2)
+    truth = targets.masks.flatten(1, 2)
+    if points is None:
+        logits_at, truth_at = detached.flatten(2), truth.flatten(2)
+    else:
+        where = uniform_points(M, points, mask_logits.device)
+        logits_at, truth_at = sample(detached, where), sample(truth, where)
+    logits_at, truth_at = logits_at.view(M, Q, S, -1), truth_at.view(M, truth.shape[1] // S, S, -1)
+    counted = targets.counted.unsqueeze(-1).expand_as(truth_at)
+    costs = pair_costs(
+        class_logits.detach(), targets.categories, logits_at.flatten(2), truth_at.flatten(2), counted.flatten(2), weights
+    )
+    return assign(costs, targets.is_object)
+
+
+def _compared(
+    logits: Tensor, truth: Tensor, rivals: Tensor | None, points: int | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Logits, truth and rivals (R, S, P) where masks are compared, from maps (R, S, h, w)."""
+    if points is None:
+        return logits.flatten(2).float(), truth.flatten(2), None if rivals is None else rivals.flatten(2)
+    where = unsure_points(logits.detach(), points)
+    rival_at = None if rivals is None else sample(rivals, where)
+    return sample(logits, where), sample(truth, where), rival_at
+
+
+def class_loss(class_logits: Tensor, categories: Tensor, assigned: Tensor, no_object: float) -> Tensor:
+    """Weighted cross-entropy of the class of every query: its object's, or no object (the last) with a small weight."""
+    M, Q, classes = class_logits.shape
+    wanted = torch.full((M, Q), classes - 1, dtype=torch.int64, device=class_logits.device)
+    m, o = (assigned >= 0).nonzero(as_tuple=True)
+    wanted[m, assigned[m, o]] = categories[m, o]
+    balance = torch.ones(classes, device=class_logits.device)
+    balance[-1] = no_object
+    return F.cross_entropy(class_logits.float().flatten(0, 1), wanted.flatten(), balance)
+
+
+def mask_loss(logits: Tensor, targets: Tensor, judged: Tensor) -> Tensor:
+    """Mean binary cross-entropy over the judged points of each pair: (R, P) each -> (R,)."""
+    each = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return (each * judged).sum(1) / judged.sum(1).clamp(min=1.0)
+
+
+def dice_loss(logits: Tensor, targets: Tensor, judged: Tensor) -> Tensor:
+    """One minus the soft overlap of each pair, smoothed by one point: (R, P) each -> (R,)."""
+    chance = logits.sigmoid() * judged
+    targets = targets * judged
+    return 1.0 - (2.0 * (chance * targets).sum(1) + 1.0) / (chance.sum(1) + targets.sum(1) + 1.0)
+
+
+def rival_loss(logits: Tensor, spill: Tensor) -> Tensor:
+    """Mean loss of claiming points of another object of the same category; 0 where there is none: (R, P) -> (R,)."""
+    return (F.softplus(logits) * spill).sum(1) / spill.sum(1).clamp(min=1.0)

@@ -1,0 +1,190 @@
+"""Drawing a result over the clip's pictures: filled masks, outlines, labels, and the timeline below."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avis_cli import run_length
+from avis_cli.media.clip import Waveform
+from avis_cli.results import ClipResult, Track
+from avis_cli.writers.colours import text_colour, track_colour
+from avis_cli.writers.patch import Patch, pill
+from avis_cli.writers.timeline import Timeline, drawing_scale
+
+_FILL = 0.42  # opacity of a filled mask
+_SHADOW = (13, 15, 20)  # RGB of the thin dark line around an outline
+_MAX_LABEL_SHARE = 0.45  # of the picture's width; a wider label is shortened, then left out
+_MAX_LABEL_HEIGHT = 0.14  # of the picture's height
+_MIN_FONT = 9.0  # pixels
+
+
+def label_text(track: Track) -> str:
+    """What a track is called in the picture: ``person 2 · 93 %``."""
+    return f"{track.label} {track.id} · {round(100 * track.score)} %"
+
+
+class Painter:
+    """Draws one clip's result frame by frame. What does not change from frame to frame is made once.
+
+    ``span``: seconds (start, end) that the timeline shows. Masks are decoded when the mask frame on screen changes.
+    """
+
+    def __init__(self, result: ClipResult, *, span: tuple[float, float], waveform: Waveform | None = None) -> None:
+        self._result = result
+        self._height, self._width = result.source.height, result.source.width
+        # the higher score is drawn last: on top
+        self._rising = sorted(result.tracks, key=lambda track: (track.score, -track.id))
+        self._scale = drawing_scale(self._width, self._height)
+        self._labels = {track.id: self._label(track) for track in result.tracks}
+        self._timeline = Timeline(self._width, self._height, result.tracks, span, waveform)
+        self._shown: tuple[int, list[_Shape], _Fill | None] = (-1, [], None)
+
+    def paint(self, image: NDArray[np.uint8], time: float) -> NDArray[np.uint8]:
+        """A copy of ``image``, uint8 RGB (H, W, 3) of the result's size, as it looks at ``time`` seconds."""
+        if image.shape != (self._height, self._width, 3):
+            raise ValueError(f"expected a picture of {self._width}x{self._height}, got shape {image.shape}")
+        image = np.array(image, order="C")
+        index = bisect_right(self._result.times, time) - 1
+        if index != self._shown[0]:
+            shapes = self._shapes(index) if index >= 0 else []
+            self._shown = (index, shapes, _Fill.of(shapes, image.shape[:2]))
+        _, shapes, fill = self._shown
+        if fill is not None:
+            fill.onto(image)
+        self._draw_outlines(image, shapes)
+        self._timeline.draw(image, time)
+        self._draw_labels(image, shapes)
+        return image
+
+    def _shapes(self, index: int) -> list[_Shape]:
+        present = ((track, track.masks[index]) for track in self._rising)
+        shapes = (_Shape.of(track, run_length.decode(mask), self._scale) for track, mask in present if mask is not None)
+        return [shape for shape in shapes if shape is not None]
+
+    def _draw_outlines(self, image: NDArray[np.uint8], shapes: Sequence[_Shape]) -> None:
+        thick = max(1, round(2 * self._scale))
+        for shape in shapes:
+            if thick > 1:
+                cv2.polylines(image, shape.outline, True, _SHADOW, thick + 2, cv2.LINE_AA, _SUBPIXEL)
+            cv2.polylines(image, shape.outline, True, track_colour(shape.track.id), thick, cv2.LINE_AA, _SUBPIXEL)
+
+    def _label(self, track: Track) -> Patch | None:
+        colour, font = track_colour(track.id), max(_MIN_FONT, 12.5 * self._scale)
+        for text in (label_text(track), f"{track.label} {track.id}", str(track.id)):
+            patch = pill(text, font, colour, text_colour(colour))
+            if patch.width <= self._width * _MAX_LABEL_SHARE and patch.height <= self._height * _MAX_LABEL_HEIGHT:
+                return patch
+        return None
+
+    def _draw_labels(self, image: NDArray[np.uint8], shapes: Sequence[_Shape]) -> None:
+        floor = self._height - self._timeline.layout.height
+        taken: list[tuple[int, int, int, int]] = []
+        for shape in reversed(shapes):  # the surest object gets the best place
+            label = self._labels[shape.track.id]
+            if label is None:
+                continue
+            gap = max(1, round(4 * self._scale))
+            x, y = _place(label, shape.box, (self._width, floor), gap, taken)
+            taken.append((x, y, x + label.width, y + label.height))
+            label.onto(image, x, y)
+
+
+_SUBPIXEL = 4  # bits after the binary point in the coordinates of outlines
+
+
+@dataclass(frozen=True, eq=False)
+class _Shape:
+    """A track's mask in one mask frame. ``box``: x, y, width, height; ``outline``: closed lines in 1/16 pixel."""
+
+    track: Track
+    mask: NDArray[np.uint8]
+    box: tuple[int, int, int, int]
+    outline: list[NDArray[np.int32]]
+
+    @classmethod
+    def of(cls, track: Track, mask: NDArray[np.bool_], scale: float) -> _Shape | None:
+        """None for a mask without pixels."""
+        pixels = np.ascontiguousarray(mask).view(np.uint8)
+        x, y, width, height = cv2.boundingRect(pixels)
+        if width == 0:
+            return None
+        inside = pixels[y : y + height, x : x + width]
+        lines, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(x, y))
+        return cls(track, inside, (x, y, width, height), [_smooth(np.asarray(line)[:, 0], scale) for line in lines])
+
+
+@dataclass(frozen=True, eq=False)
+class _Fill:
+    """The coloured area of one mask frame, cut to the box around all masks."""
+
+    left: int
+    top: int
+    paint: NDArray[np.uint8]
+    where: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, shapes: Sequence[_Shape], size: tuple[int, int]) -> _Fill | None:
+        """Where masks overlap, the later shape's colour counts; None if there is nothing to fill."""
+        if not shapes:
+            return None
+        left, top = min(shape.box[0] for shape in shapes), min(shape.box[1] for shape in shapes)
+        right = max(shape.box[0] + shape.box[2] for shape in shapes)
+        bottom = max(shape.box[1] + shape.box[3] for shape in shapes)
+        paint = np.zeros((bottom - top, right - left, 3), dtype=np.uint8)
+        where = np.zeros((bottom - top, right - left), dtype=np.uint8)
+        for shape in shapes:
+            x, y, width, height = shape.box
+            part = np.s_[y - top : y - top + height, x - left : x - left + width]
+            cv2.copyTo(np.full((height, width, 3), track_colour(shape.track.id), np.uint8), shape.mask, paint[part])
+            where[part] |= shape.mask
+        return cls(left, top, paint, where)
+
+    def onto(self, image: NDArray[np.uint8]) -> None:
+        height, width = self.where.shape
+        below = image[self.top : self.top + height, self.left : self.left + width]
+        cv2.copyTo(cv2.addWeighted(below, 1 - _FILL, self.paint, _FILL, 0), self.where, below)
+
+
+def _smooth(line: NDArray[Any], scale: float) -> NDArray[np.int32]:
+    """A closed line through pixel centres (N, 2) without its stairs, in 1/16 pixel."""
+    reach = min(max(1, round(1.5 * scale)), len(line) // 8)
+    points = line.astype(np.float32)
+    if reach:
+        wrapped = np.concatenate([points[-reach:], points, points[:reach]])
+        sums = np.cumsum(np.concatenate([np.zeros((1, 2), dtype=np.float32), wrapped]), axis=0)
+        points = (sums[2 * reach + 1 :] - sums[: -2 * reach - 1]) / (2 * reach + 1)
+    # neighbours closer than the line is wide cost time and show nothing
+    step = max(1, min(round(1.5 * scale), len(line) // 24))
+    return np.round(points[::step] * (1 << _SUBPIXEL)).astype(np.int32)
+
+
+def _place(
+    label: Patch,
+    box: tuple[int, int, int, int],
+    room: tuple[int, int],
+    gap: int,
+    taken: Sequence[tuple[int, int, int, int]],
+) -> tuple[int, int]:
+    """Corner of a label inside ``room`` (width, height): above its object, else at its top or below it."""
+    x, y, width, height = box
+    left = min(max(x + (width - label.width) // 2, 0), max(room[0] - label.width, 0))
+    lowest = max(room[1] - label.height - gap, 0)
+    # below the last of these, go on downwards: somewhere there is room, or there is none anywhere
+    steps = [y - label.height - gap, y + gap, y + height + gap, *range(0, lowest + 1, label.height + gap)]
+    places = [(left, min(max(top, gap), lowest)) for top in steps]
+    for place in places:
+        if not any(_overlap(label, place, other) for other in taken):
+            return place
+    return places[0]
+
+
+def _overlap(label: Patch, place: tuple[int, int], other: tuple[int, int, int, int]) -> bool:
+    x, y = place
+    return x < other[2] and other[0] < x + label.width and y < other[3] and other[1] < y + label.height

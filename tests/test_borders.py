@@ -1,0 +1,88 @@
+"""Who may import whom, and how light the package's surface is."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import avis_cli
+
+PACKAGE = Path(avis_cli.__file__).parent
+
+# room -> rooms it may import besides errors, progress, callable_module and itself
+ALLOWED = {
+    "errors": set(),
+    "progress": set(),
+    "callable_module": set(),
+    "checked_json": set(),
+    "run_length": set(),
+    "media": set(),
+    "results": {"run_length", "media", "checked_json"},
+    "model": set(),
+    "hub": {"model"},
+    "segment": {"media", "model", "hub", "results", "run_length"},
+    "writers": {"media", "results", "run_length"},
+    "evaluate": {"results", "run_length"},
+    "synth": {"media", "results", "run_length"},
+    "train": {"media", "model", "hub", "results", "run_length", "segment", "evaluate", "synth"},
+    "cli": {"media", "hub", "results", "run_length", "segment", "writers", "evaluate", "synth", "train"},
+    "__main__": {"cli"},
+}
+EVERYWHERE = {"errors", "progress", "callable_module"}
+HOMES = {"av": {"media"}, "torch": {"model", "train", "segment"}, "torchaudio": {"model", "train", "segment"}}
+
+
+def _files() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", _files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_file_imports_only_what_its_room_may(path: Path) -> None:
+    room = _room(path)
+    for name in _imported(path):
+        parts = name.split(".")
+        if parts[0] == "avis_cli" and len(parts) > 1 and (parts[1] in ALLOWED):
+            assert parts[1] in ALLOWED[room] | EVERYWHERE | {room}, f"{room} imports {name}"
+        if parts[0] in HOMES:
+            assert room in HOMES[parts[0]], f"{path.name} imports {name}"
+
+
+def _loaded_by(code: str) -> set[str]:
+    listing = subprocess.run(
+        [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    return set(listing.stdout.splitlines()[-1].split())
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert not _loaded_by("import avis_cli") & {"torch", "numpy", "av", "cv2", "typer"}
+
+
+def test_help_loads_nothing_heavy() -> None:
+    loaded = _loaded_by("from avis_cli.cli.main import main; main(['--help']); main(['segment', '--help'])")
+    assert not loaded & {"torch", "numpy", "av", "cv2", "scipy", "huggingface_hub", "pycocotools"}
+
+
+def test_segment_and_evaluate_are_callable_in_any_order_of_import() -> None:
+    code = "import avis_cli.segment, avis_cli.evaluate; import avis_cli; assert callable(avis_cli.segment); "
+    code += "assert callable(avis_cli.evaluate); assert callable(avis_cli.load_model)"
+    assert "torch" in _loaded_by(code)

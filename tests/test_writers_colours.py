@@ -1,0 +1,38 @@
+"""Track colours: apart for everyone, and readable with the text on them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avis_cli.writers.colours import MAX_TRACKS, VISIONS, appearance, text_colour, track_colour, track_colours
+
+
+@pytest.mark.parametrize("vision", VISIONS, ids=["normal", "protanopia", "deuteranopia"])
+@pytest.mark.parametrize(("tracks", "distance"), [(8, 15), (16, 14), (32, 8)])
+def test_colours_are_apart_for_colour_blind_people(vision: np.ndarray, tracks: int, distance: float) -> None:
+    seen = appearance(track_colours()[:tracks].astype(float), vision)
+    between = np.linalg.norm(seen[:, None] - seen[None], axis=2) + 1e6 * np.eye(tracks)
+    assert between.min() > distance  # CIE76; below about 2.3 two colours look the same
+
+
+def test_every_track_of_a_mask_image_has_its_own_colour() -> None:
+    assert len({track_colour(id) for id in range(1, MAX_TRACKS + 1)}) == MAX_TRACKS
+    assert track_colour(MAX_TRACKS + 1) == track_colour(1)
+
+
+def test_lightness_of_known_colours() -> None:
+    lab = appearance(np.array([[0.0, 0, 0], [255, 255, 255], [119, 119, 119], [255, 0, 0]]), VISIONS[0])
+    assert lab[:, 0] == pytest.approx([0, 100, 50, 53.2], abs=0.2)
+    assert lab[3, 1:] == pytest.approx([80.1, 67.2], abs=0.2)
+
+
+def test_text_stands_out_on_every_colour() -> None:
+    assert text_colour((240, 228, 66)) == (17, 17, 20)
+    assert text_colour((0, 0, 120)) == (255, 255, 255)
+    for id in range(1, MAX_TRACKS + 1):
+        background = track_colour(id)
+        pair = np.array([background, text_colour(background)]) / 255
+        linear = np.where(pair <= 0.04045, pair / 12.92, ((pair + 0.055) / 1.055) ** 2.4)
+        dark, light = sorted(linear @ [0.2126, 0.7152, 0.0722])
+        assert (light + 0.05) / (dark + 0.05) > 4.3, background

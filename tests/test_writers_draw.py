@@ -1,0 +1,187 @@
+"""What is drawn into a picture, and where."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from writers_examples import boxes_result
+
+from avis_cli.media.clip import Waveform
+from avis_cli.writers.colours import track_colour
+from avis_cli.writers.draw import Painter, label_text
+from avis_cli.writers.patch import rounded_box
+from avis_cli.writers.timeline import Timeline, envelope, lay_out
+
+GREY = 100
+BEEP = Waveform(np.sin(np.arange(32000, dtype=np.float32)) * np.float32(0.5))
+
+
+def grey(width: int, height: int) -> np.ndarray:
+    return np.full((height, width, 3), GREY, dtype=np.uint8)
+
+
+def tint(track: int) -> np.ndarray:
+    return np.array(track_colour(track)) - GREY
+
+
+def test_label_text() -> None:
+    track = boxes_result(8, 8, [[None], [None]]).tracks[1]
+    assert label_text(track) == "person 2 · 100 %"
+
+
+def test_a_mask_is_filled_with_its_tracks_colour_and_nothing_else_changes() -> None:
+    result = boxes_result(640, 360, [[(100, 100, 200, 200)]])
+    painted = Painter(result, span=(0, 2)).paint(grey(640, 360), 0.5).astype(int)
+    inside = painted[150, 150] - GREY
+    assert np.sign(inside).tolist() == np.sign(tint(1)).tolist()
+    assert np.all(np.abs(inside) < np.abs(tint(1)))
+    assert np.all(painted[:60] == GREY)
+    assert np.all(painted[220:300] == GREY)
+    assert np.all(painted[100:200, 220:] == GREY)
+
+
+def test_the_outline_has_the_full_colour() -> None:
+    result = boxes_result(640, 360, [[(100, 100, 200, 200)]])
+    painted = Painter(result, span=(0, 2)).paint(grey(640, 360), 0.5)
+    assert np.abs(painted[150, 100].astype(int) - track_colour(1)).max() < 12
+
+
+def test_overlapping_masks_show_the_higher_score() -> None:
+    result = boxes_result(640, 360, [[(100, 100, 200, 200)], [(100, 100, 300, 200)]])
+    painted = Painter(result, span=(0, 2)).paint(grey(640, 360), 0.5).astype(int)
+    alone = boxes_result(640, 360, [[(100, 100, 200, 200)]])
+    expected = Painter(alone, span=(0, 2)).paint(grey(640, 360), 0.5)
+    assert painted[150, 150].tolist() == expected[150, 150].tolist()
+    assert painted[150, 250].tolist() != expected[150, 150].tolist()
+
+
+def test_each_picture_shows_the_mask_frame_on_screen() -> None:
+    boxes = [[(10, 60, 60, 120), None, (200, 60, 260, 120)]]
+    painter = Painter(boxes_result(320, 180, boxes, times=(0.5, 1.0, 1.5), sounding=()), span=(0, 2))
+
+    def filled(time: float) -> tuple[bool, bool]:
+        painted = painter.paint(grey(320, 180), time)
+        return bool((painted[90, 30] != GREY).any()), bool((painted[90, 230] != GREY).any())
+
+    assert [filled(time) for time in (0.4, 0.5, 0.99, 1.0, 1.5, 9.0, 0.7)] == [
+        (False, False), (True, False), (True, False), (False, False), (False, True), (False, True), (True, False),
+    ]  # fmt: skip
+
+
+def test_the_picture_given_is_left_alone() -> None:
+    picture = grey(320, 180)
+    Painter(boxes_result(320, 180, [[(10, 60, 60, 120)]]), span=(0, 2), waveform=BEEP).paint(picture, 0.5)
+    assert np.all(picture == GREY)
+
+
+def test_a_picture_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="320x180"):
+        Painter(boxes_result(320, 180, [[None]]), span=(0, 2)).paint(grey(180, 320), 0)
+
+
+def test_labels_do_not_cover_one_another() -> None:
+    result = boxes_result(640, 360, [[(200, 100, 300, 200)]] * 3)
+    painted = Painter(result, span=(0, 2)).paint(grey(640, 360), 0.5)
+    for track in result.tracks:
+        # a label is a solid block of nearly its colour; outlines and fills have no such 3x3 pixels apart
+        close = np.abs(painted.astype(int) - track_colour(track.id)).max(axis=2) < 14
+        assert close.sum() > 1000, track.id
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 12), st.floats(-1, 3), st.booleans())
+def test_any_size_can_be_drawn_and_most_of_the_picture_stays(
+    width: int, height: int, tracks: int, time: float, sound: bool
+) -> None:
+    result = boxes_result(width, height, [[None]] * tracks, sounding=[(0.2, 0.4), (0.9, 5.0)])
+    painter = Painter(result, span=(0, 2), waveform=BEEP if sound else None)
+    painted = painter.paint(grey(width, height), time)
+    assert painted.shape == (height, width, 3)
+    untouched = height - int(height * 0.3)
+    assert np.all(painted[:untouched] == GREY)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 200), st.integers(1, 200), st.data())
+def test_any_mask_can_be_drawn(width: int, height: int, data: st.DataObject) -> None:
+    left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    right, bottom = data.draw(st.integers(left, width)), data.draw(st.integers(top, height))
+    result = boxes_result(width, height, [[(left, top, right, bottom)], [(0, 0, 1, 1)]])
+    painted = Painter(result, span=(0, 2), waveform=BEEP).paint(grey(width, height), 0.5)
+    assert painted.shape == (height, width, 3)
+
+
+class TestTimeline:
+    def make(self, *tracks: list[tuple[float, float]], sound: bool = True) -> Timeline:
+        listed = [
+            boxes_result(640, 360, [[None]] * (id + 1), sounding=spans).tracks[id] for id, spans in enumerate(tracks)
+        ]
+        return Timeline(640, 360, listed, (0.0, 10.0), BEEP if sound else None)
+
+    def draw(self, timeline: Timeline, time: float) -> np.ndarray:
+        picture = grey(640, 360)
+        timeline.draw(picture, time)
+        return picture[360 - timeline.layout.height :].astype(int)
+
+    def test_a_lane_is_coloured_where_its_track_sounds(self) -> None:
+        timeline = self.make([(2.0, 4.0)], [(6.0, 8.0)])
+        strip = self.draw(timeline, 0.0)
+        for index, inside, outside in ((0, 3.0, 7.0), (1, 7.0, 3.0)):
+            row = timeline.layout.lane_top(index) + timeline.layout.lane // 2
+            colour = strip[row, round(timeline.column(inside))]
+            ground = strip[row, round(timeline.column(outside))]
+            hue = np.array(track_colour(index + 1))
+            assert np.argmax(colour - ground) == np.argmax(hue)
+            assert np.abs(colour - ground).max() > 40
+            assert np.ptp(ground) < 20
+
+    def test_the_lane_of_a_track_is_bright_while_it_sounds(self) -> None:
+        timeline = self.make([(2.0, 4.0), (6.0, 8.0)])
+        row = timeline.layout.lane_top(0) + timeline.layout.lane // 2
+        column = round(timeline.column(7.0))
+        silent, sounding, after = (self.draw(timeline, time)[row, column] for time in (1.0, 3.0, 5.0))
+        assert silent.tolist() == after.tolist()
+        assert np.abs(sounding - track_colour(1)).max() <= 2
+        assert np.abs(silent - track_colour(1)).max() > 20
+
+    def test_the_playhead_stands_at_the_time(self) -> None:
+        timeline = self.make([])
+        edges = timeline.layout.left, timeline.layout.right
+        for time in (0.0, 2.5, 10.0, 99.0):
+            bright = np.flatnonzero((self.draw(timeline, time)[0] == 255).all(axis=1))
+            assert bright.size >= 1
+            expected = edges[0] + min(time, 10.0) / 10 * (edges[1] - edges[0])
+            assert abs(bright.mean() + 0.5 - expected) <= 1.5
+
+    def test_without_tracks_and_sound_there_is_no_strip(self) -> None:
+        assert self.make(sound=False).layout.height == 0
+
+    def test_more_tracks_than_fit_leave_the_surest(self) -> None:
+        layout = lay_out(640, 360, ["person"] * 200, True)
+        assert 5 < layout.lanes < 200
+        assert layout.height <= 360 * 0.3
+
+
+def test_envelope_is_the_lowest_and_highest_sample_of_each_column() -> None:
+    samples = np.array([0.1, -0.2, 0.3, 0.4, -0.5, 0.0], dtype=np.float32)
+    low, high = envelope(Waveform(samples, sample_rate=2), 0.0, 3.0, 3)
+    assert low.tolist() == pytest.approx([-0.2, 0.3, -0.5])
+    assert high.tolist() == pytest.approx([0.1, 0.4, 0.0])
+
+
+def test_envelope_is_flat_where_nothing_was_recorded() -> None:
+    low, high = envelope(Waveform(np.ones(4, dtype=np.float32), sample_rate=2), 1.0, 4.0, 4)
+    assert high.tolist() == [1, 0, 0, 0]
+    assert low.tolist() == [1, 0, 0, 0]
+    low, high = envelope(Waveform(np.zeros(0, dtype=np.float32)), 0.0, 4.0, 4)
+    assert high.tolist() == [0, 0, 0, 0]
+
+
+def test_rounded_box_covers_its_area() -> None:
+    square = rounded_box((20, 30), 2.25, 3.5, 22.25, 13.5, 0)
+    assert square.sum() == pytest.approx(200, rel=0.02)
+    round_one = rounded_box((40, 40), 5, 5, 35, 35, 15)
+    assert round_one.sum() == pytest.approx(np.pi * 15**2, rel=0.01)
+    assert round_one[5, 5] == 0
