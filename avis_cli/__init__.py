@@ -20,7 +20,7 @@ _HOMES: dict[str, tuple[str, str | None]] = {
     "AvisError": ("avis_cli.errors", "AvisError"),
     "ClipResult": ("avis_cli.results", "ClipResult"),
     "Track": ("avis_cli.results", "Track"),
-    "load_model": ("avis_cli.segment", "load_model"),
+    "load_model": ("avis_cli.loading", "load_model"),
     "segment_frames": ("avis_cli.segment", "segment_frames"),
     "segment": ("avis_cli.segment", None),
     "evaluate": ("avis_cli.evaluate", None),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from dataclasses import asdict, dataclass, field
@@ -123,6 +124,15 @@ class ClipResult:
         for track in self.tracks:
             if len(track.masks) != len(self.times):
                 raise ValueError(f"track {track.id} has {len(track.masks)} masks for {len(self.times)} mask frames")
+
+    @property
+    def end(self) -> float:
+        """Seconds at which the last mask frame leaves the screen: it stays as long as the longest before it, and
+        for ever (infinity) where one frame is all there is and its rate is the video's."""
+        gaps = [after - before for before, after in zip(self.times, self.times[1:], strict=False)]
+        if not gaps and self.model.mask_fps != "video" and self.model.mask_fps > 0:
+            gaps = [1 / self.model.mask_fps]
+        return self.times[-1] + max(gaps, default=math.inf) if self.times else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document as Python values, keys in the format's order."""

@@ -8,11 +8,10 @@ frames window by window to masks. Memory is bounded by the window, not by the cl
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,18 +19,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from avis_cli import run_length
 from avis_cli.callable_module import make_callable
-from avis_cli.errors import AvisError, MediaError, UsageError
+from avis_cli.errors import MediaError, UsageError
 from avis_cli.media import decode
 from avis_cli.media.clip import ClipInfo, Frame, Waveform
-from avis_cli.model.audio import pad_to_one_window, token_windows
-from avis_cli.model.inference import Model, load_model
+from avis_cli.loading import load_model
+from avis_cli.model.audio import token_windows
+from avis_cli.model.inference import Model
 from avis_cli.model.mask_pass import FeatureStore, MaskPass
-from avis_cli.model.tokens import FrameTokens, TrackQueries
+from avis_cli.model.tokens import FrameTokens
 from avis_cli.progress import Progress, silent
 from avis_cli.results import ClipResult, ModelInfo, Source, Track
+from avis_cli.run_length import RunLength
 
-__all__ = ["Sampling", "load_model", "network_size", "segment", "segment_frames"]
+__all__ = ["Sampling", "network_size", "segment", "segment_frames"]
 
 WINDOW = 4  # frames in the network at once: enough to keep the cores busy, little enough for small machines
 THRESHOLD = 0.3  # score a track must exceed, as released
@@ -62,6 +64,7 @@ class Sampling:
         return self.mask_fps == self.fps
 
 
+
 def segment(
     path: str | os.PathLike[str],
     model: Model | None = None,
@@ -90,8 +93,253 @@ def segment(
     model = load_model() if model is None else model
     sampling = choose_sampling(model, fps, mask_fps, start, end)
     clip = decode.probe(path, audio_track=audio_track, max_pixels=max_pixels)
+    picture = Picture(path, clip, sampling, network_size(model, clip.height, clip.width), max_pixels)
     sound = hear(path, clip, sampling, allow_silent=allow_silent, mute=mute)
-    tokens, features, failures = localize(model, path, clip, sampling, sound, max_pixels, progress)
+    tokens, features = localize(model, picture, sound, progress)
     tracks = model.track(tokens)
-    masks = MaskPass(model, tokens, tracks, (clip.height, clip.width), threshold, gate)
-    ...
+    masks = draw(MaskPass(model, tokens, tracks, (clip.height, clip.width), threshold, gate), model, picture, features, progress)
+    return describe(model, Source.of(clip, picture.failures), sampling, threshold, masks, max_tracks)
+
+
+def choose_sampling(
+    model: Model,
+    fps: float | Fraction | None,
+    mask_fps: float | Fraction | str | None,
+    start: float | Fraction,
+    end: float | Fraction | None,
+) -> Sampling:
+    """Settings with the preset's own in place of None, as exact fractions."""
+    token_rate = Fraction(model.config.fps if fps is None else fps).limit_denominator(10**6)
+    if mask_fps is None:
+        mask_fps = "video" if model.config.masks_every_frame else token_rate
+    if isinstance(mask_fps, str) and mask_fps != "video":
+        raise UsageError(f"mask_fps {mask_fps!r}, expected frames per second or 'video'")
+    mask_rate = None if isinstance(mask_fps, str) else Fraction(mask_fps).limit_denominator(10**6)
+    return Sampling(token_rate, mask_rate, Fraction(start), None if end is None else Fraction(end))
+
+
+def network_size(model: Model, height: int, width: int) -> tuple[int, int]:
+    """Height and width in pixels at which a picture goes into the network (published rule, rounded half up).
+
+    The shorter side becomes the preset's, unless the longer one would then exceed its limit.
+    """
+    config = model.config
+    scale = Fraction(config.short_side, min(height, width))
+    if max(height, width) * scale > config.long_side:
+        scale = Fraction(config.long_side, max(height, width))
+    return max(1, int(height * scale + Fraction(1, 2))), max(1, int(width * scale + Fraction(1, 2)))
+
+
+def hear(
+    path: str | os.PathLike[str], clip: ClipInfo, sampling: Sampling, *, allow_silent: bool, mute: bool
+) -> Waveform:
+    """The clip's sound at its own rate; nothing but silence where it is muted, or has none and may."""
+    if clip.audio is None and not (allow_silent or mute):
+        raise MediaError(
+            "no audio stream: cannot tell what sounds", hint="--allow-silent goes by the picture alone", file=path
+        )
+    if clip.audio is None or mute:
+        return Waveform(np.zeros(0, np.float32), start=sampling.start)
+    # the last token frame hears a whole second, also beyond the end of a part of the clip
+    end = None if sampling.end is None else sampling.end + 1
+    return decode.read_waveform(path, clip, start=sampling.start, end=end, rate=None)
+
+
+class Picture:
+    """The frames of a clip at network size, as often as they are needed. ``failures``: those that cannot be decoded."""
+
+    def __init__(
+        self, path: str | os.PathLike[str], clip: ClipInfo, sampling: Sampling, size: tuple[int, int], max_pixels: int
+    ) -> None:
+        self.clip = clip
+        self.sampling = sampling
+        self.failures = 0
+        self.warnings: tuple[str, ...] = ()
+        self._path, self._size, self._max_pixels = path, size, max_pixels
+
+    def windows(self, rate: Fraction | None) -> Iterator[tuple[list[Fraction], Tensor]]:
+        """Times in seconds and uint8 RGB frames (T, 3, h, w), T at most ``WINDOW``; ``rate`` None: every frame."""
+        part = self.sampling
+        reader = decode.FrameReader(
+            self._path, self.clip, rate=rate, start=part.start, end=part.end, max_pixels=self._max_pixels
+        )
+        frames = iter(reader)
+        while window := list(islice(frames, WINDOW)):
+            yield [frame.time for frame in window], torch.stack([self._shrink(frame) for frame in window])
+        self.failures = max(self.failures, reader.failures)
+        self.warnings = tuple(reader.warnings)
+
+    def expected(self, rate: Fraction | None) -> int | None:
+        """About how many frames there will be, for showing progress only."""
+        rate = self.clip.frame_rate if rate is None else rate
+        end = self.clip.duration if self.sampling.end is None else min(self.sampling.end, self.clip.duration)
+        return None if rate is None else max(1, round((end - self.sampling.start) * rate))
+
+    def _shrink(self, frame: Frame) -> Tensor:
+        height, width = self._size
+        # Pillow's bilinear filter widens with the scale (antialiases), which is what the network was trained on
+        small = Image.fromarray(frame.image).resize((width, height), Image.Resampling.BILINEAR)
+        return torch.from_numpy(np.array(small)).permute(2, 0, 1)
+
+
+def localize(
+    model: Model, picture: Picture, sound: Waveform, progress: Progress = silent
+) -> tuple[FrameTokens, FeatureStore]:
+    """First pass: the tokens of every token frame, and as many of their mask features as a fixed amount of memory holds."""
+    fps = picture.sampling.fps
+    samples = torch.from_numpy(sound.samples)
+    parts: list[FrameTokens] = []
+    features = FeatureStore()
+    done, total = 0, picture.expected(fps)
+    for times, frames in picture.windows(fps):
+        windows = [_whole_second(w, sound) for w in token_windows(samples, sound.sample_rate, times, sound.start)]
+        tokens = model.localize(frames, model.embed_audio(windows, sound.sample_rate))
+        features.keep(times, tokens.mask_features)
+        parts.append(tokens.without_masks())
+        done += len(times)
+        progress("listening and looking", done, total)
+    return FrameTokens.join(parts), features
+
+
+def _whole_second(window: Tensor, sound: Waveform) -> Tensor:
+    # where a clip's sound has ended there is silence, which must not be taken for a second without data
+    return torch.nn.functional.pad(window, (0, sound.sample_rate - len(window)))
+
+
+@dataclass(frozen=True)
+class ClipMasks:
+    """What the second pass found: ``times`` of the mask frames in seconds; for each candidate its ``masks``, one per mask
+    frame, and its score; ``heard`` (P, T) of booleans over token frames, None where nothing was gated."""
+
+    times: list[Fraction]
+    masks: list[list[RunLength | None]]
+    scores: list[float]
+    classes: list[int]
+    heard: NDArray[np.bool_] | None
+
+
+def draw(
+    mask_pass: MaskPass, model: Model, picture: Picture, features: FeatureStore, progress: Progress = silent
+) -> ClipMasks:
+    """Second pass: the masks of every mask frame as run lengths, one window of frames at a time."""
+    part = picture.sampling
+    masks: list[list[RunLength | None]] = [[] for _ in range(len(mask_pass.pairs))]
+    times: list[Fraction] = []
+    total = picture.expected(part.mask_fps)
+    last = len(features.times) - 1
+    for window, frame_features in _mask_features(mask_pass, model, picture, features):
+        for time, one in zip(window, frame_features, strict=True):
+            token = min(int((time - part.start) * part.fps), last)
+            if one is not None:
+                _append(masks, mask_pass.frame(one, token))
+            times.append(time)
+        progress("drawing masks", len(times), total)
+    return ClipMasks(times, masks, mask_pass.scores(), mask_pass.pairs.classes.tolist(), mask_pass.heard)
+
+
+def _append(tracks: list[list[RunLength | None]], drawn: list[NDArray[np.bool_] | None]) -> None:
+    """One frame's masks to the end of each candidate's list; candidates of one query share one mask."""
+    encoded: dict[int, RunLength] = {}
+    for track, mask in zip(tracks, drawn, strict=True):
+        if mask is not None and id(mask) not in encoded:
+            encoded[id(mask)] = run_length.encode(mask)
+        track.append(None if mask is None else encoded[id(mask)])
+
+
+def _mask_features(
+    mask_pass: MaskPass, model: Model, picture: Picture, features: FeatureStore
+) -> Iterator[tuple[list[Fraction], list[Tensor | None]]]:
+    """Mask features of every mask frame, kept ones first; None where no candidate needs them."""
+    rate = picture.sampling.mask_fps
+    if rate == picture.sampling.fps and (features.complete or len(mask_pass.pairs) == 0):
+        yield from (([time], [features.get(time)]) for time in features.times)
+        return
+    for times, frames in picture.windows(rate):
+        kept = [features.get(time) for time in times]
+        if len(mask_pass.pairs) > 0 and any(one is None for one in kept):
+            kept = list(model.mask_features(frames))
+        yield times, kept if len(mask_pass.pairs) > 0 else [None] * len(times)
+
+
+def describe(
+    model: Model,
+    source: Source,
+    sampling: Sampling,
+    threshold: float,
+    found: ClipMasks,
+    max_tracks: int | None = None,
+) -> ClipResult:
+    """Candidates above the threshold as tracks, in falling score."""
+    order = sorted(range(len(found.scores)), key=lambda pair: -found.scores[pair])
+    kept = [pair for pair in order if found.scores[pair] > threshold][:max_tracks]
+    end = source.duration if sampling.end is None else min(float(sampling.end), source.duration)
+    names = model.config.categories
+    tracks = []
+    for id, pair in enumerate(kept, start=1):
+        label = found.classes[pair]
+        spans = _sounding(found, pair, sampling, end)
+        tracks.append(Track(id, label + 1, names[label], min(found.scores[pair], 1.0), found.masks[pair], spans))
+    info = ModelInfo(
+        name=model.name,
+        preset=model.config.name,
+        weights_sha256=model.weights_sha256,
+        threshold=threshold,
+        precision=model.precision,
+        fps=float(sampling.fps),
+        mask_fps="video" if sampling.mask_fps is None else float(sampling.mask_fps),
+    )
+    times = tuple(float(time) for time in found.times)
+    return ClipResult(source, info, tuple(enumerate(names, start=1)), times, tuple(tracks))
+
+
+def _sounding(found: ClipMasks, pair: int, sampling: Sampling, end: float) -> list[tuple[float, float]]:
+    """Seconds in which a track sounds: where it is heard or, without a gate, where it has a mask; joined, cut at ``end``."""
+    if found.heard is not None:
+        starts = [sampling.start + token / sampling.fps for token in range(found.heard.shape[1])]
+        present = found.heard[pair].tolist()
+        step = 1 / sampling.fps
+    else:
+        starts = found.times
+        present = [mask is not None for mask in found.masks[pair]]
+        step = 1 / sampling.mask_fps if sampling.mask_fps else (starts[-1] - starts[-2] if len(starts) > 1 else Fraction(1, 25))
+    ends = [*starts[1:], starts[-1] + step] if starts else []
+    spans: list[tuple[float, float]] = []
+    for first, last, there in zip(starts, ends, present, strict=True):
+        if there and spans and spans[-1][1] == float(first):
+            spans[-1] = (spans[-1][0], float(last))
+        elif there:
+            spans.append((float(first), float(last)))
+    return [(first, max(first, min(last, end))) for first, last in spans]
+
+
+def segment_frames(
+    model: Model,
+    frames: Tensor | NDArray[np.uint8],
+    audio: Tensor | NDArray[np.float32],
+    output_size: tuple[int, int],
+    threshold: float = THRESHOLD,
+    *,
+    gate: bool | None = None,
+    max_tracks: int | None = None,
+) -> ClipResult:
+    """The objects that sound in frames that are already at network size, one token frame each.
+
+    ``frames``: uint8 RGB (T, 3, h, w); ``audio``: one embedding per frame (T, 128); ``output_size``: height and width of
+    the masks in pixels. Nothing is resized on the way in, no media is touched.
+    """
+    fps = Fraction(model.config.fps)
+    tokens = model.localize(frames, audio)
+    mask_pass = MaskPass(model, tokens, model.track(tokens), output_size, threshold, gate)
+    masks: list[list[RunLength | None]] = [[] for _ in range(len(mask_pass.pairs))]
+    for token, features in enumerate(tokens.mask_features):
+        _append(masks, mask_pass.frame(features, token))
+    found = ClipMasks(
+        [token / fps for token in range(len(tokens))],
+        masks, mask_pass.scores(), mask_pass.pairs.classes.tolist(), mask_pass.heard,
+    )
+    height, width = output_size
+    source = Source("", width, height, 0, float(len(tokens) / fps), f"{fps.numerator}/{fps.denominator}", None)
+    return describe(model, source, Sampling(fps, fps), threshold, found, max_tracks)
+
+
+make_callable(__name__, segment)

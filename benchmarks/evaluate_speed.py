@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 HEIGHT, WIDTH, FRAMES, VIDEOS, TRUTHS, PREDICTIONS, CATEGORIES = 720, 1280, 60, 120, 370, 396, 26
-CORNERS, FINE = 14, 24
+CORNERS, FINE = 14, 16
 EMPTY = coco.encode(np.zeros((HEIGHT, WIDTH), np.uint8, order="F"))["counts"].decode()
 
 
@@ -48,7 +48,7 @@ def frayed(random: np.random.Generator, shapes: NDArray[np.float64]) -> NDArray[
     """(FRAMES, CORNERS * FINE, 2): displaced as a whole, and with the rough edge of a network's mask."""
     part = np.linspace(0, 1, FINE, endpoint=False)[:, None]
     fine = shapes[:, :, None] * (1 - part) + np.roll(shapes, -1, axis=1)[:, :, None] * part
-    edge = random.normal(0, 3, fine.shape) + random.normal(0, random.uniform(1, 12), (FRAMES, 1, 1, 2))
+    edge = random.normal(0, 2, fine.shape) + random.normal(0, random.uniform(1, 12), (FRAMES, 1, 1, 2))
     return (fine + edge).reshape(FRAMES, CORNERS * FINE, 2)
 
 

@@ -25,12 +25,13 @@ ALLOWED = {
     "results": {"run_length", "media", "checked_json"},
     "model": set(),
     "hub": {"model"},
-    "segment": {"media", "model", "hub", "results", "run_length"},
+    "loading": {"model", "hub"},
+    "segment": {"media", "model", "loading", "results", "run_length"},
     "writers": {"media", "results", "run_length"},
-    "evaluate": {"results", "run_length"},
+    "evaluate": {"results", "run_length", "checked_json"},
     "synth": {"media", "results", "run_length"},
-    "train": {"media", "model", "hub", "results", "run_length", "segment", "evaluate", "synth"},
-    "cli": {"media", "hub", "results", "run_length", "segment", "writers", "evaluate", "synth", "train"},
+    "train": {"media", "model", "loading", "results", "run_length", "segment", "evaluate", "synth"},
+    "cli": {"media", "hub", "loading", "results", "run_length", "segment", "writers", "evaluate", "synth", "train"},
     "__main__": {"cli"},
 }
 EVERYWHERE = {"errors", "progress", "callable_module"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -103,6 +104,21 @@ def test_a_number_that_is_not_finite_is_never_written() -> None:
 def test_a_track_needs_one_mask_per_mask_frame() -> None:
     with pytest.raises(ValueError, match="2 masks for 3 mask frames"):
         example(tracks=[Track(1, 1, "person", 0.5, [None, None])])
+
+
+@pytest.mark.parametrize(
+    ("times", "mask_fps", "end"),
+    [
+        ((), 1.0, 0.0),
+        ((3.0,), 4.0, 3.25),
+        ((3.0,), "video", math.inf),
+        ((1.0, 3.0, 4.0), 1.0, 6.0),
+        ((0.0, 0.5), "video", 1.0),
+    ],
+)
+def test_the_last_mask_frame_stays_as_long_as_the_others(times: tuple[float, ...], mask_fps: Any, end: float) -> None:
+    model = ModelInfo("m", "m", None, 0.3, "fp32", 1.0, mask_fps)
+    assert example(model=model, times=times, tracks=()).end == end
 
 
 def test_source_of_a_clip() -> None:

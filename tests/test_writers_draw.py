@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from writers_examples import boxes_result
 
@@ -61,13 +63,13 @@ def test_each_picture_shows_the_mask_frame_on_screen() -> None:
     boxes = [[(10, 60, 60, 120), None, (200, 60, 260, 120)]]
     painter = Painter(boxes_result(320, 180, boxes, times=(0.5, 1.0, 1.5), sounding=()), span=(0, 2))
 
-    def filled(time: float) -> tuple[bool, bool]:
+    def filled(time: float) -> str:
         painted = painter.paint(grey(320, 180), time)
-        return bool((painted[90, 30] != GREY).any()), bool((painted[90, 230] != GREY).any())
+        left, right = (bool((painted[90, x] != GREY).any()) for x in (30, 230))
+        return "left" * left + "right" * right
 
-    assert [filled(time) for time in (0.4, 0.5, 0.99, 1.0, 1.5, 9.0, 0.7)] == [
-        (False, False), (True, False), (True, False), (False, False), (False, True), (False, True), (True, False),
-    ]  # fmt: skip
+    times = (0.4, 0.5, 0.99, 1.0, 1.5, 1.99, 2.0, 0.7)
+    assert [filled(time) for time in times] == ["", "left", "left", "", "right", "right", "", "left"]
 
 
 def test_the_picture_given_is_left_alone() -> None:
@@ -111,6 +113,20 @@ def test_any_mask_can_be_drawn(width: int, height: int, data: st.DataObject) -> 
     result = boxes_result(width, height, [[(left, top, right, bottom)], [(0, 0, 1, 1)]])
     painted = Painter(result, span=(0, 2), waveform=BEEP).paint(grey(width, height), 0.5)
     assert painted.shape == (height, width, 3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=80))
+@example("two\nlines\ttabs")
+@example("\ud800 \x00 \u202e")
+@example("x" * 10_000)
+@example("")
+def test_any_category_name_can_be_drawn(label: str) -> None:
+    result = boxes_result(320, 180, [[(10, 60, 60, 120)]])
+    track = dataclasses.replace(result.tracks[0], label=label)
+    painter = Painter(dataclasses.replace(result, tracks=(track,)), span=(0, 2), waveform=BEEP)
+    assert painter.paint(grey(320, 180), 0.5).shape == (180, 320, 3)
+    assert len(label_text(track)) < 60
 
 
 class TestTimeline:

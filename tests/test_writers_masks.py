@@ -54,7 +54,7 @@ def test_255_tracks_fit_into_a_byte_and_256_are_refused(tmp_path: Path) -> None:
     write_masks(tmp_path / "a", last)
     assert np.asarray(Image.open(tmp_path / "a" / "000000.png")).max() == 255
     above = dataclasses.replace(result, tracks=(Track(256, 1, "person", 0.5, result.tracks[0].masks),))
-    with pytest.raises(OutputError, match="track 256 .* at most 255"):
+    with pytest.raises(OutputError, match=r"track 256 .* at most 255"):
         write_masks(tmp_path / "b", above)
     assert not (tmp_path / "b").exists()
 

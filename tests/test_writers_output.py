@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ from avis_cli.writers.output_folder import OutputFolder, fingerprint, is_complet
 
 def listing(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def start_and_fail(target: OutputFolder | AbstractContextManager[Path], failure: BaseException) -> None:
+    """Half of the results are written when something happens."""
+    with target as path:
+        half = path / "tracks.json" if path.is_dir() else path
+        half.write_text("half")
+        raise failure
 
 
 def fill(directory: Path, text: str = "new", **options: object) -> None:
@@ -37,27 +46,42 @@ def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("failure", [RuntimeError("x"), KeyboardInterrupt(), SystemExit(1), AvisError("x")])
 def test_a_failure_leaves_nothing(tmp_path: Path, failure: BaseException) -> None:
-    with pytest.raises(type(failure)), OutputFolder(tmp_path / "out" / "clip.mp4") as folder:
-        (folder / "tracks.json").write_text("half")
-        raise failure
+    with pytest.raises(type(failure)):
+        start_and_fail(OutputFolder(tmp_path / "out" / "clip.mp4"), failure)
     assert listing(tmp_path) == []
 
 
 def test_a_failure_leaves_earlier_results(tmp_path: Path) -> None:
     fill(tmp_path / "clip", "old")
-    with pytest.raises(KeyboardInterrupt), OutputFolder(tmp_path / "clip", overwrite=True) as folder:
-        (folder / "tracks.json").write_text("half")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        start_and_fail(OutputFolder(tmp_path / "clip", overwrite=True), KeyboardInterrupt())
     assert listing(tmp_path) == ["clip", "clip/masks", "clip/masks/000000.png", "clip/tracks.json"]
     assert (tmp_path / "clip" / "tracks.json").read_text() == "old"
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="No space left") as caught, OutputFolder(tmp_path / "clip.mp4") as folder:
-        (folder / "tracks.json").write_text("half")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(OutputError, match="No space left") as caught:
+        start_and_fail(OutputFolder(tmp_path / "clip.mp4"), full)
     assert caught.value.file == str(tmp_path / "clip.mp4")
     assert listing(tmp_path) == []
+
+
+def test_errors_name_the_result_not_its_hidden_part(tmp_path: Path) -> None:
+    folder = OutputFolder(tmp_path / "clip.mp4")
+    part = folder.__enter__()
+    error = OutputError("cannot be written", file=part / "overlay.mp4")
+    folder.__exit__(OutputError, error, None)
+    assert error.file == str(tmp_path / "clip.mp4" / "overlay.mp4")
+    with pytest.raises(OutputError) as caught:
+        fail_naming(output_file(tmp_path / "overlay.mp4"))
+    assert caught.value.file == str(tmp_path / "overlay.mp4")
+    assert listing(tmp_path) == []
+
+
+def fail_naming(target: AbstractContextManager[Path]) -> None:
+    with target as path:
+        raise OutputError("cannot be written", file=path)
 
 
 def test_a_fault_of_something_else_stays_what_it_is(tmp_path: Path) -> None:
@@ -67,7 +91,7 @@ def test_a_fault_of_something_else_stays_what_it_is(tmp_path: Path) -> None:
 
 def test_existing_results_are_refused_by_name(tmp_path: Path) -> None:
     fill(tmp_path / "clip", "old")
-    with pytest.raises(OutputError, match="already there; --overwrite .* --skip-existing") as caught:
+    with pytest.raises(OutputError, match=r"already there; --overwrite .* --skip-existing") as caught:
         OutputFolder(tmp_path / "clip").prepare()
     assert caught.value.file == str(tmp_path / "clip")
     with pytest.raises(OutputError, match="already there"):
@@ -128,9 +152,12 @@ def test_prepare_leaves_no_trace(tmp_path: Path) -> None:
 
 
 def test_somebody_faster_is_not_overwritten(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="already there"), OutputFolder(tmp_path / "clip") as folder:
-        (folder / "tracks.json").write_text("slow")
-        fill(tmp_path / "clip", "fast")
+    slow = OutputFolder(tmp_path / "clip")
+    folder = slow.__enter__()
+    (folder / "tracks.json").write_text("slow")
+    fill(tmp_path / "clip", "fast")
+    with pytest.raises(OutputError, match="already there"):
+        slow.__exit__(None, None, None)
     assert (tmp_path / "clip" / "tracks.json").read_text() == "fast"
     assert [path.name for path in tmp_path.iterdir()] == ["clip"]
 
@@ -204,9 +231,8 @@ class TestFile:
     @pytest.mark.parametrize("failure", [KeyboardInterrupt(), AvisError("x"), OSError(errno.ENOSPC, "full")])
     def test_a_failure_leaves_nothing(self, tmp_path: Path, failure: BaseException) -> None:
         expected = OutputError if isinstance(failure, OSError) else type(failure)
-        with pytest.raises(expected), output_file(tmp_path / "new" / "overlay.mp4") as temporary:
-            temporary.write_text("half")
-            raise failure
+        with pytest.raises(expected):
+            start_and_fail(output_file(tmp_path / "new" / "overlay.mp4"), failure)
         assert listing(tmp_path) == []
 
     def test_existing_files_are_refused_or_replaced(self, tmp_path: Path) -> None:
@@ -214,9 +240,8 @@ class TestFile:
         path.write_text("old")
         with pytest.raises(OutputError, match="already there; --overwrite"), output_file(path):
             pytest.fail("the block must not run")
-        with pytest.raises(KeyboardInterrupt), output_file(path, overwrite=True) as temporary:
-            temporary.write_text("half")
-            raise KeyboardInterrupt
+        with pytest.raises(KeyboardInterrupt):
+            start_and_fail(output_file(path, overwrite=True), KeyboardInterrupt())
         assert path.read_text() == "old"
         with output_file(path, overwrite=True) as temporary:
             temporary.write_text("new")

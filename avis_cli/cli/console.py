@@ -91,6 +91,9 @@ def progress_bar() -> Iterator[Progress]:
         bars.close()
 
 
+_BYTE_PHASES = ("downloading", "checking")  # their progress counts bytes, all others' frames
+
+
 class _Bars:
     """One tqdm bar at a time; a new phase closes the bar of the one before."""
 
@@ -104,7 +107,9 @@ class _Bars:
         if phase != self._phase:
             self.close()
             self._phase = phase
-            self._bar = tqdm(desc=phase, total=total, file=sys.stderr, unit=" frames", dynamic_ncols=True, leave=False)
+            in_bytes = phase in _BYTE_PHASES
+            style: dict[str, Any] = {"unit": "B", "unit_scale": True} if in_bytes else {"unit": " frames"}
+            self._bar = tqdm(desc=phase, total=total, file=sys.stderr, dynamic_ncols=True, leave=False, **style)
         if total is not None and self._bar.total != total:
             self._bar.total = total
         self._bar.update(done - self._bar.n)

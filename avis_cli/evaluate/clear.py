@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli.evaluate.matching import EPS, assign, is_contested
+from avis_cli.evaluate.assignment import assign
+from avis_cli.evaluate.matching import EPS, is_contested
 from avis_cli.evaluate.overlaps import Overlaps
 
 THRESHOLD = 0.5
@@ -47,6 +48,10 @@ class ClearCounts:
 def count(overlaps: Overlaps) -> ClearCounts:
     """One class of one video."""
     truth_shown, prediction_shown = overlaps.truth_shown, overlaps.prediction_shown
+    masks, predicted = int(truth_shown.sum()), int(prediction_shown.sum())
+    if not overlaps.iou.any():
+        lost = int(truth_shown.any(axis=0).sum())
+        return ClearCounts(false_negatives=masks, false_positives=predicted, mostly_lost=lost)
     # frames that lack ground truth or predictions neither match anything nor forget the matches before them
     frames = np.flatnonzero(truth_shown.any(axis=1) & prediction_shown.any(axis=1))
     partner = _partners(overlaps, frames)
@@ -57,8 +62,8 @@ def count(overlaps: Overlaps) -> ClearCounts:
     tracked, kept = int((share > 0.8).sum()), int((share >= 0.2).sum())
     return ClearCounts(
         true_positives=hits,
-        false_negatives=int(truth_shown.sum()) - hits,
-        false_positives=int(prediction_shown.sum()) - hits,
+        false_negatives=masks - hits,
+        false_positives=predicted - hits,
         switches=_switches(partner),
         mostly_tracked=tracked,
         partly_tracked=kept - tracked,
@@ -72,7 +77,7 @@ def _partners(overlaps: Overlaps, frames: NDArray[np.intp]) -> NDArray[np.intp]:
     """(frames, G): the prediction matched to each ground truth, -1 where there is none."""
     iou = overlaps.iou[frames]
     possible = iou >= THRESHOLD - EPS
-    partner = np.where(possible.any(axis=2), possible.argmax(axis=2) if possible.size else 0, -1)
+    partner = np.where(possible.any(axis=2), possible.argmax(axis=2), -1)
     for k in np.flatnonzero(is_contested(possible)):
         rows = np.flatnonzero(overlaps.truth_shown[frames[k]])
         columns = np.flatnonzero(overlaps.prediction_shown[frames[k]])

@@ -14,13 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli.evaluate.matching import THRESHOLDS, Association, assign
+from avis_cli.evaluate.assignment import assign
+from avis_cli.evaluate.matching import THRESHOLDS, Association, Indices
 from avis_cli.evaluate.overlaps import Overlaps
 from avis_cli.evaluate.tracks import PredictedTrack, TruthTrack
 
 KINDS = ("none", "single", "multi")
-# the only mask that the released evaluator takes for empty: no pixel out of 1280 x 720
-RELEASED_EMPTY = b"PPTl0"
 WRONG, RIGHT = -1.0, np.inf
 
 
@@ -124,52 +123,66 @@ def released_frames(
     truths: Sequence[TruthTrack], predictions: Sequence[PredictedTrack], overlaps: Overlaps, association: Association
 ) -> FslaFrames:
     """Released meaning; ``overlaps`` and ``association`` with empty masks. Raises ``ReleasedFailure``."""
-    truth_shown, prediction_shown = overlaps.truth_shown, overlaps.prediction_shown
-    sounding = truth_shown.sum(axis=1)
+    sounding = overlaps.truth_shown.sum(axis=1)
     kind = np.minimum(sounding, 2)
     limit = np.full(len(kind), WRONG)
-    empty = _released_empty(predictions, overlaps)
-    passes = sounding == (prediction_shown & ~empty).sum(axis=1)
+    empty = overlaps.prediction_blank
+    passes = sounding == (overlaps.prediction_shown & ~empty).sum(axis=1)
     passes &= _same_categories(truths, predictions, overlaps)
     limit[passes & (kind == 0)] = RIGHT
     pairs = _pair(truths, association)
-    rows, columns = pairs.rows.tolist(), pairs.columns.tolist()
-    not_null = truth_shown.copy()
-    for i, truth in enumerate(truths):
-        not_null[[t for t in truth.empty_lists if t < len(kind)], i] = True
-    for t in np.flatnonzero(passes & (kind > 0)).tolist():
-        shown = np.flatnonzero(prediction_shown[t]).tolist()
-        if kind[t] == 1:
-            # looked up among the columns, although a row is sought, and the rank is used as a column
-            first = int(np.argmax(not_null[t]))
-            if first in columns:
-                j = _shown_at(columns.index(first), shown, t)
-                limit[t] = overlaps.iou[t, np.argmax(truth_shown[t]), j]
-            continue
-        limit[t] = RIGHT
-        for row, column in zip(rows, columns, strict=True):
-            # a row counts the sounding tracks by id, but is used as a position among all tracks of the file
-            j = _shown_at(column, shown, t)
-            limit[t] = min(limit[t], _released_pair(truths[row], predictions[j], overlaps, t, (row, j), bool(empty[t, j])))
+    frames = np.flatnonzero(passes & (kind == 1))
+    limit[frames] = _released_single(frames, truths, overlaps, pairs.columns)
+    frames = np.flatnonzero(passes & (kind == 2))
+    limit[frames] = RIGHT
+    if not len(frames):
+        return FslaFrames(kind, limit)
+    for row, column in zip(pairs.rows.tolist(), pairs.columns.tolist(), strict=True):
+        # row: a rank by id among the sounding tracks, used as a position among all tracks of the file
+        j = _shown_at(column, frames, overlaps)
+        category = np.array([track.category_id for track in predictions], np.int64)[j]
+        silent = np.where(empty[frames, j], RIGHT, WRONG)
+        found = np.where(overlaps.truth_shown[frames, row], overlaps.iou[frames, row, j], silent)
+        found[category != truths[row].category_id] = WRONG
+        _check_empty_lists(truths[row], overlaps, frames[category == truths[row].category_id])
+        limit[frames] = np.minimum(limit[frames], found)
     return FslaFrames(kind, limit)
 
 
-def _released_pair(
-    truth: TruthTrack, prediction: PredictedTrack, overlaps: Overlaps, t: int, pair: tuple[int, int], empty: bool
-) -> float:
-    if truth.category_id != prediction.category_id:
-        return WRONG
-    if overlaps.truth_shown[t, pair[0]]:
-        return float(overlaps.iou[t, pair[0], pair[1]])
-    if t in truth.empty_lists:
-        raise ReleasedFailure(t, "an empty list stands for a silent object (write null)")
-    return RIGHT if empty else WRONG
+def _released_single(
+    frames: Indices, truths: Sequence[TruthTrack], overlaps: Overlaps, columns: Indices
+) -> NDArray[np.float64]:
+    """Limits of frames with one sounding object: it is looked up among the columns, although it is a row."""
+    if not len(frames):
+        return np.zeros(0)
+    not_null = overlaps.truth_shown.copy()
+    for i, truth in enumerate(truths):
+        not_null[[t for t in truth.empty_lists if t < len(not_null)], i] = True
+    rank = np.full(max(len(truths), overlaps.prediction_shown.shape[1]), -1)
+    rank[columns] = np.arange(len(columns))
+    rank = rank[not_null[frames].argmax(axis=1)]
+    limit = np.full(len(frames), WRONG)
+    known, k = frames[rank >= 0], rank[rank >= 0]
+    if len(known):
+        row = overlaps.truth_shown[known].argmax(axis=1)
+        limit[rank >= 0] = overlaps.iou[known, row, _shown_at(k, known, overlaps)]
+    return limit
 
 
-def _shown_at(position: int, shown: list[int], t: int) -> int:
-    if position >= len(shown):
-        raise ReleasedFailure(t, "a prediction without a mask in this frame shifts the columns (write an all-zero mask)")
-    return shown[position]
+def _shown_at(position: int | Indices, frames: Indices, overlaps: Overlaps) -> Indices:
+    """The prediction at ``position`` among those that have a mask in each frame."""
+    shown = overlaps.prediction_shown[frames]
+    late = position >= shown.sum(axis=1)
+    if late.any():
+        cause = "a prediction without a mask in this frame shifts the columns (write an all-zero mask)"
+        raise ReleasedFailure(int(frames[late][0]), cause)
+    return np.argsort(~shown, axis=1, kind="stable")[np.arange(len(frames)), position]
+
+
+def _check_empty_lists(truth: TruthTrack, overlaps: Overlaps, frames: Indices) -> None:
+    reached = truth.empty_lists.intersection(frames.tolist())
+    if reached:
+        raise ReleasedFailure(min(reached), "an empty list stands for a silent object (write null)")
 
 
 @dataclass(frozen=True)
@@ -193,14 +206,6 @@ def _pair(truths: Sequence[TruthTrack], association: Association) -> _Pairs:
     score = association.score[np.ix_(by_id, alive)]
     rows, columns = assign(score)
     return _Pairs(by_id, alive, rows, columns, score[rows, columns])
-
-
-def _released_empty(predictions: Sequence[PredictedTrack], overlaps: Overlaps) -> NDArray[np.bool_]:
-    empty = np.zeros(overlaps.prediction_shown.shape, bool)
-    for t, j in np.argwhere(overlaps.prediction_shown & (overlaps.prediction_area == 0)).tolist():
-        mask = predictions[j].masks[t]
-        empty[t, j] = mask is not None and mask["counts"] == RELEASED_EMPTY
-    return empty
 
 
 def _same_categories(

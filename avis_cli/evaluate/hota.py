@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli.evaluate.matching import EPS, THRESHOLDS, Association, Indices, assign, is_contested
+from avis_cli.evaluate.assignment import assign
+from avis_cli.evaluate.matching import EPS, THRESHOLDS, Association, Indices, is_contested
 from avis_cli.evaluate.overlaps import Overlaps
 
 PARTS = ("HOTA", "DetA", "DetRe", "DetPr", "AssA", "AssRe", "AssPr", "LocA")
@@ -60,6 +61,10 @@ class HotaRatios:
 
 def count(overlaps: Overlaps, association: Association) -> HotaCounts:
     """One class of one video."""
+    masks, predicted = overlaps.truth_shown.sum(), overlaps.prediction_shown.sum()
+    if not association.score.any():
+        nothing = np.zeros(len(THRESHOLDS))
+        return HotaCounts(nothing, nothing + masks, nothing + predicted, nothing, nothing, nothing, nothing)
     frames, rows, columns = _pairs(overlaps, association)
     iou = overlaps.iou[frames, rows, columns]
     hit = (iou[:, None] >= THRESHOLDS - EPS).astype(np.float64)
@@ -70,8 +75,8 @@ def count(overlaps: Overlaps, association: Association) -> HotaCounts:
     m = association.prediction_frames[None, :, None]
     return HotaCounts(
         true_positives=hits,
-        false_negatives=overlaps.truth_shown.sum() - hits,
-        false_positives=overlaps.prediction_shown.sum() - hits,
+        false_negatives=masks - hits,
+        false_positives=predicted - hits,
         ass_a=(together * together / np.maximum(1, n + m - together)).sum(axis=(0, 1)),
         ass_re=(together * together / np.maximum(1, n)).sum(axis=(0, 1)),
         ass_pr=(together * together / np.maximum(1, m)).sum(axis=(0, 1)),

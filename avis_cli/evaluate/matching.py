@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 EPS = float(np.finfo(np.float64).eps)
 
 # the float noise of these 19 values decides the cases in which an IoU lies on its threshold
 THRESHOLDS: NDArray[np.float64] = np.arange(0.05, 0.99, 0.05)
+
+# numpy adds fewer numbers than these one after the other, where zeros do no harm, and more of them in pairs
+_PAIRWISE = 8
 
 Indices = NDArray[np.intp]
 
@@ -37,6 +39,9 @@ def associate(
     Equal scores leave the choice of partners to rounding. So that it is the reference's choice, sums run over
     the shown masks only, in the reference's order and memory layout.
     """
+    truth_frames, prediction_frames = truth_shown.sum(axis=0), prediction_shown.sum(axis=0)
+    if not iou.any():
+        return Association(np.zeros(iou.shape[1:]), truth_frames, prediction_frames)
     stored = iou.transpose(0, 2, 1)
     share = np.zeros(stored.shape)
     for frames, rows, columns in _patterns(truth_shown, prediction_shown):
@@ -45,8 +50,7 @@ def associate(
         ratio = np.divide(block, total, out=np.zeros_like(block), where=total > EPS)
         share[np.ix_(frames, columns, rows)] = ratio.transpose(0, 2, 1)
     # accumulate adds one frame after the other, sum would not for a single pair of tracks
-    aligned = np.add.accumulate(share, axis=0)[-1].T if len(share) else np.zeros(iou.shape[1:])
-    truth_frames, prediction_frames = truth_shown.sum(axis=0), prediction_shown.sum(axis=0)
+    aligned = np.add.accumulate(share, axis=0)[-1].T
     either = truth_frames[:, None] + prediction_frames[None, :] - aligned
     score = np.divide(aligned, either, out=np.zeros_like(aligned), where=either > 0)
     return Association(score, truth_frames, prediction_frames)
@@ -56,20 +60,17 @@ def _patterns(
     truth_shown: NDArray[np.bool_], prediction_shown: NDArray[np.bool_]
 ) -> list[tuple[Indices, Indices, Indices]]:
     """Frames in which the same tracks are shown, together: their (frames, rows, columns)."""
+    frames, rows, columns = len(truth_shown), truth_shown.shape[1], prediction_shown.shape[1]
+    if max(rows, columns) < _PAIRWISE:
+        return [(np.arange(frames), np.arange(rows), np.arange(columns))]
     both = np.flatnonzero(truth_shown.any(axis=1) & prediction_shown.any(axis=1))
     frames_of: dict[bytes, list[int]] = {}
     for t, pattern in zip(both.tolist(), np.concatenate([truth_shown, prediction_shown], axis=1)[both], strict=True):
         frames_of.setdefault(pattern.tobytes(), []).append(t)
     return [
-        (np.array(frames), np.flatnonzero(truth_shown[frames[0]]), np.flatnonzero(prediction_shown[frames[0]]))
-        for frames in frames_of.values()
+        (np.array(alike), np.flatnonzero(truth_shown[alike[0]]), np.flatnonzero(prediction_shown[alike[0]]))
+        for alike in frames_of.values()
     ]
-
-
-def assign(score: NDArray[np.float64]) -> tuple[Indices, Indices]:
-    """Score (G, P) -> rows (ascending) and columns of the one-to-one pairs with the greatest sum."""
-    rows, columns = linear_sum_assignment(-score)
-    return rows, columns
 
 
 def is_contested(positive: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import signal
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
+from avis_cli.errors import AvisError
 from avis_cli.evaluate.tracks import Video
 from avis_cli.evaluate.video_scores import VideoScores, score_video
 from avis_cli.progress import Progress
@@ -55,6 +55,8 @@ _work: _Work | None = None
 
 def _adopt(work: _Work) -> None:
     global _work
+    # an interrupt goes to the whole group; the parent is the one to report it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _work = work
 
 
@@ -64,8 +66,15 @@ def _score(indices: range) -> list[VideoScores]:
 
 
 def _in_processes(work: _Work, parts: Sequence[range], processes: int) -> Iterator[list[VideoScores]]:
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
     # macOS libraries do not survive a fork, Windows has none
     method = "fork" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_adopt, initargs=(work,)) as pool:
-        yield from pool.map(_score, parts)
+    try:
+        with ProcessPoolExecutor(processes, mp_context=context, initializer=_adopt, initargs=(work,)) as pool:
+            yield from pool.map(_score, parts)
+    except BrokenProcessPool:
+        raise AvisError("one of the processes of the evaluation was killed", hint="use fewer of them (--jobs)") from None

@@ -73,12 +73,10 @@ def match(
     free_position = -1 if reusing is None else int(np.flatnonzero(order == reusing)[0])
     if any(candidates):
         for r, out in enumerate(truth_out):
-            for k, threshold in enumerate(THRESHOLDS.tolist()):
-                partners = _match_at(threshold, candidates, out.tolist(), free_position)
-                for d, i in enumerate(partners):
-                    if i >= 0:
-                        matched[r, k, d] = True
-                        ignored[r, k, d] = out[i]
+            # (10, D)
+            partner = np.array([_match_at(at, candidates, out.tolist(), free_position) for at in THRESHOLDS.tolist()])
+            matched[r] = partner >= 0
+            ignored[r] = np.where(matched[r], out[partner], ignored[r])
     scores = np.array([track.score for track in predictions], np.float64)[order]
     return TrackMatches(scores, matched, ignored, (~truth_out).sum(axis=1))
 

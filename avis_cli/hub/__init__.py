@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from avis_cli.hub.lookup import ResolvedWeights, resolve
 from avis_cli.hub.manifest import Entry, Manifest, load_manifest
-from avis_cli.hub.resolve import ResolvedWeights, resolve
 
 __all__ = ["Entry", "Manifest", "ResolvedWeights", "load_manifest", "resolve"]

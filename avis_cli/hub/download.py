@@ -151,8 +151,9 @@ def _meter(progress: Progress, total: int | None) -> type:
 
     reporters: list[object] = []
 
-    class Meter(tqdm):  # type: ignore[type-arg]
+    class Meter(tqdm):
         def __init__(self, *arguments: Any, **options: Any) -> None:
+            options.pop("name", None)  # the client's own bars have names
             super().__init__(*arguments, **{**options, "disable": True})
             self.done, self.received = 0, 0
             reporters.append(self)

@@ -70,7 +70,10 @@ def _cause(error: BaseException) -> tuple[str, str]:
         return f"{_host(endpoint())} did not answer in time", "check the network, or run again later"
     short = isinstance(error, OSError) and "should be of size" in str(error)
     if short or kinds & {"RemoteProtocolError", "EndlessError"}:
-        return "the download ended early, fewer bytes came than were announced", "run again, it starts from the beginning"
+        return (
+            "the download ended early, fewer bytes came than were announced",
+            "run again, it starts from the beginning",
+        )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "no space left on the disk", "free some disk space, or set HF_HOME to another disk"
     if isinstance(error, OSError) and error.errno is not None:
@@ -83,13 +86,19 @@ def _cause(error: BaseException) -> tuple[str, str]:
 
 def _cause_of_status(status: int, kinds: set[str]) -> tuple[str, str]:
     if "GatedRepoError" in kinds:
-        return f"not allowed ({status}): access has to be granted first", "accept its terms on the Hub, then set HF_TOKEN"
+        return (
+            f"not allowed ({status}): access has to be granted first",
+            "accept its terms on the Hub, then set HF_TOKEN",
+        )
     if "RevisionNotFoundError" in kinds:
         return f"no such revision ({status})", "check what follows the @"
     if "EntryNotFoundError" in kinds:
         return f"no such file in the repository ({status})", "check the file's name"
     if status == 401:
-        return "not allowed (401), or no such repository", "check the name, and set HF_TOKEN if the repository is private"
+        return (
+            "not allowed (401), or no such repository",
+            "check the name, and set HF_TOKEN if the repository is private",
+        )
     if status == 403:
         return "not allowed (403)", "set HF_TOKEN to a token that may read it"
     if status == 404:

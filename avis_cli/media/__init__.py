@@ -1,1 +1,1 @@
-"""Video and sound files: the only place that knows PyAV. ``clip`` holds the types, ``decode`` reads, ``encode`` writes."""
+"""Video and sound files, and the only user of PyAV: ``clip`` has types, ``decode`` reads, ``encode`` writes."""

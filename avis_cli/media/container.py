@@ -24,10 +24,10 @@ DEFAULT_MAX_PIXELS = 1 << 26  # 8192 x 8192; FFmpeg itself would take nearly 2^3
 
 # demuxers that read one self-contained file; an entry matches any of a demuxer's comma-separated names
 _FORMATS = (
-    "mov matroska webm avi mpegts mpeg mpegvideo m4v h264 hevc ivf obu flv ogg asf mxf dv rm nut yuv4mpegpipe mjpeg "
-    "gif apng png_pipe jpeg_pipe webp_pipe bmp_pipe tiff_pipe jpegxl_pipe "
-    "wav w64 aiff caf mp3 aac flac ac3 eac3 dts amr au tta wv ape"
-).split()
+    "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ivf,obu,flv,ogg,asf,mxf,dv,rm,nut,yuv4mpegpipe,mjpeg,"
+    "gif,apng,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,"
+    "wav,w64,aiff,caf,mp3,aac,flac,ac3,eac3,dts,amr,au,tta,wv,ape"
+)
 
 _BUFFER = 1 << 18  # bytes read per call from FFmpeg back into Python
 _PLAYLISTS = ((b"#EXTM3U", "HLS"), (b"ffconcat version", "concat"), (b"<MPD", "DASH"), (b"[playlist]", "PLS"))
@@ -88,7 +88,7 @@ def open_media(
                 file,
                 "r",
                 options=options,
-                container_options={"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"},
+                container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
                 metadata_errors="replace",
                 buffer_size=_BUFFER,
                 io_open=_refuse,

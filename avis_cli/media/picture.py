@@ -7,18 +7,30 @@ range by ``hdr``.
 
 from __future__ import annotations
 
+from typing import Any
+
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.media import hdr
 
+_UNSPECIFIED = 2  # matrix coefficients, ITU-T H.273
+
 
 def to_rgb(frame: av.VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
     """A decoded picture as uint8 RGB (height, width, 3), resized only if it has another size."""
     if hdr.is_hdr(frame):
-        return hdr.to_standard_range(frame.reformat(width, height, "rgb48le").to_ndarray(), frame.color_trc)
-    return frame.reformat(width, height, "rgb24").to_ndarray()
+        return hdr.to_standard_range(_converted(frame, width, height, "rgb48le"), frame.color_trc)
+    return _converted(frame, width, height, "rgb24")
+
+
+def _converted(frame: av.VideoFrame, width: int, height: int, form: str) -> NDArray[Any]:
+    try:
+        return frame.reformat(width, height, form).to_ndarray()
+    except av.FFmpegError:  # colour tags that mean nothing to the converter: as if there were none
+        frame.colorspace, frame.color_range = _UNSPECIFIED, 0
+        return frame.reformat(width, height, form).to_ndarray()
 
 
 def peculiarities(frame: av.VideoFrame) -> list[str]:

@@ -2,8 +2,8 @@
 
 Down-mix to mono: one or two channels by the plain mean. More channels: front left and right count 1, centre sqrt(2),
 side, back and wide channels sqrt(1/2), back centre 1, the low-frequency effects channel 0 (the stereo down-mix of
-ITU-R BS.775 with its two sides added), divided by the sum so that nothing can clip. Channels without a known place:
-the plain mean.
+ITU-R BS.775 with its two sides added), divided by the sum so that nothing can clip. Six or eight channels without
+named places are taken as 5.1 and 7.1; any other channels without a known place: the plain mean.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from avis_cli.media.timeline import LEAP, REWIND
 Samples = NDArray[np.float32]  # (C, N), -1..1
 
 JITTER = Fraction(1, 100)  # seconds by which timestamps may disagree with the count of samples (coarse clocks, drift)
+_PLANES = 8  # FFmpeg keeps the addresses of more planes than this apart, where PyAV does not look
 _CHUNK = 1 << 16  # samples of silence made at a time
 
-_SCALES = {
+_SCALES: dict[str, tuple[Any, float, float]] = {
     "u8": (np.uint8, 128.0, 1 / 2**7),
     "s16": (np.int16, 0.0, 1 / 2**15),
     "s32": (np.int32, 0.0, 1 / 2**31),
@@ -49,12 +50,16 @@ _WEIGHTS = {
 def channels(frame: av.AudioFrame) -> Samples:
     """A decoded block of any sample format as float32 (C, N); what is not a number becomes silence."""
     count, number = len(frame.layout.channels), frame.samples
+    if frame.format.is_planar and count >= _PLANES:
+        (frame,) = av.AudioResampler(frame.format.name.removesuffix("p"), frame.layout, frame.sample_rate).resample(
+            frame
+        )
     kind = frame.format.name
     dtype, middle, scale = _SCALES[kind.removesuffix("p")]
     if frame.format.is_planar:
-        values = np.stack([np.frombuffer(plane, dtype, number) for plane in frame.planes[:count]])
+        values = np.stack([np.frombuffer(memoryview(plane), dtype, number) for plane in frame.planes])
     else:
-        values = np.frombuffer(frame.planes[0], dtype, number * count).reshape(number, count).T
+        values = np.frombuffer(memoryview(frame.planes[0]), dtype, number * count).reshape(number, count).T
     if kind.startswith("flt"):
         samples = values.astype(np.float32)
     else:
@@ -62,32 +67,47 @@ def channels(frame: av.AudioFrame) -> Samples:
     return np.nan_to_num(samples, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
 
 
+def block_of(samples: Samples, layout: str, rate: int, position: int) -> av.AudioFrame:
+    """(C, N) samples as a block for FFmpeg, the first being sample number ``position``."""
+    packed = np.ascontiguousarray(samples.T).reshape(1, -1)
+    frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
+    frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
+    return frame
+
+
+def known_layout(layout: av.AudioLayout) -> str | None:
+    """The name of a layout whose channels have places; six and eight channels without are taken as 5.1 and 7.1."""
+    if all(channel.name in _WEIGHTS for channel in layout.channels):
+        return layout.name
+    if layout.name == f"{len(layout.channels)} channels":
+        return {6: "5.1", 8: "7.1"}.get(len(layout.channels))
+    return None
+
+
 def mono(frame: av.AudioFrame) -> Samples:
     """A decoded block mixed down to (1, N) by this module's rule."""
     samples = channels(frame)
-    names = [channel.name for channel in frame.layout.channels]
-    weights = np.ones(len(names), np.float32)
-    if len(names) > 2 and all(name in _WEIGHTS for name in names):
-        weights = np.array([_WEIGHTS[name] for name in names], np.float32)
+    weights = np.ones(len(samples), np.float32)
+    if len(samples) > 2 and (layout := known_layout(frame.layout)) is not None:
+        weights = np.array([_WEIGHTS[channel.name] for channel in av.AudioLayout(layout).channels], np.float32)
     return (weights / weights.sum() @ samples)[None]
 
 
-def mono_blocks(
-    frames: Iterable[tuple[Fraction | None, av.AudioFrame]], rate: int
-) -> Iterator[tuple[Fraction | None, Samples]]:
-    """Decoded blocks with their times -> the same mixed to mono, all at ``rate`` Hz whatever the file changes to."""
+def steady(
+    frames: Iterable[tuple[Fraction | None, av.AudioFrame]], rate: int, layout: av.AudioLayout
+) -> Iterator[tuple[Fraction | None, av.AudioFrame]]:
+    """Decoded blocks with their times, brought to one rate and layout wherever the file changes to others."""
     changer: av.AudioResampler | None = None
     form: tuple[int, str, str] | None = None
     for time, frame in frames:
-        if frame.sample_rate == rate:
-            yield time, mono(frame)
+        if (frame.sample_rate, frame.layout.name) == (rate, layout.name):
+            yield time, frame
             continue
-        if form != (frame.sample_rate, frame.layout.name, frame.format.name):
+        if changer is None or form != (frame.sample_rate, frame.layout.name, frame.format.name):
             form = frame.sample_rate, frame.layout.name, frame.format.name
-            changer = av.AudioResampler("fltp", frame.layout, rate)
-        assert changer is not None
+            changer = av.AudioResampler("fltp", layout, rate)
         for changed in changer.resample(frame):
-            yield time, mono(changed)
+            yield time, changed
             time = None
 
 
@@ -120,18 +140,20 @@ def place(blocks: Iterable[tuple[Fraction | None, Samples]], rate: int, begin: F
             yield fresh
 
 
-def resample(blocks: Iterable[Samples], rate: int, target: int) -> Iterator[Samples]:
-    """(1, N) blocks at ``rate`` Hz -> (1, M) blocks at ``target`` Hz whose first sample sounds at the same moment.
+def resample(
+    blocks: Iterable[Samples], rate: int, target: int, layout: str = "mono", to_layout: str = "mono"
+) -> Iterator[Samples]:
+    """(C, N) blocks at ``rate`` Hz -> (D, M) blocks at ``target`` Hz whose first sample sounds at the same moment.
 
-    FFmpeg's polyphase resampler with a filter of 64 taps; equal rates pass through untouched.
+    FFmpeg's polyphase resampler with a filter of 64 taps; where nothing changes, blocks pass through untouched.
     """
-    if rate == target:
+    if (rate, layout) == (target, to_layout):
         yield from blocks
         return
     graph = Graph()
-    source = graph.add("abuffer", sample_rate=str(rate), sample_fmt="flt", channel_layout="mono", time_base=f"1/{rate}")
+    source = graph.add("abuffer", f"sample_rate={rate}:sample_fmt=flt:channel_layout={layout}:time_base=1/{rate}")
     change = graph.add("aresample", f"{target}:filter_size=64:phase_shift=10:cutoff=0.97")
-    form = graph.add("aformat", "sample_fmts=flt:channel_layouts=mono")
+    form = graph.add("aformat", f"sample_fmts=fltp:channel_layouts={to_layout}")
     sink = graph.add("abuffersink")
     source.link_to(change)
     change.link_to(form)
@@ -139,10 +161,8 @@ def resample(blocks: Iterable[Samples], rate: int, target: int) -> Iterator[Samp
     graph.configure()
     position = 0
     for block in blocks:
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), "flt", "mono")
-        frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
+        graph.push(block_of(block, layout, rate, position))
         position += block.shape[1]
-        graph.push(frame)
         yield from _pull(graph)
     if position:
         graph.push(None)

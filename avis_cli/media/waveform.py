@@ -35,9 +35,10 @@ def read_waveform(
 ) -> Waveform:
     """The clip's sound from ``start`` to ``end`` (seconds of the clip's clock) as mono float32.
 
-    It begins at the sample nearest to ``start`` and reaches to ``end`` or to the end of the picture, whichever comes
-    first: shorter sound is silent there, longer sound is cut, gaps are silent. ``rate``: samples per second; None
-    keeps the file's own. Down-mix and resampling are those of ``media.sound``. Memory is about twice the result's.
+    It begins at the sample nearest to ``start`` and reaches to ``end``; without one, or where the sound is shorter, to
+    the end of the picture at most: there shorter sound is silent and longer sound is cut. Gaps are silent. ``rate``:
+    samples per second; None keeps the file's own. Down-mix and resampling are those of ``media.sound``. Memory is
+    about twice the result's.
     Raises MediaError where the clip has no sound or none of it can be decoded.
     """
     if start < 0 or (end is not None and end < start):
@@ -47,10 +48,11 @@ def read_waveform(
         opening = next(frames, None)
         if opening is None:
             raise MediaError("its sound cannot be decoded", hint="--allow-silent goes by the picture alone", file=path)
-        own = opening[1].sample_rate
+        own, layout = opening[1].sample_rate, opening[1].layout
         target = rate or own
         # whole seconds fall on a sample at any rate: a window comes out as it does in the whole
-        blocks = sound.place(sound.mono_blocks(chain([opening], frames), own), own, Fraction(reader.begin))
+        even = sound.steady(chain([opening], frames), own, layout)
+        blocks = sound.place(((time, sound.mono(frame)) for time, frame in even), own, Fraction(reader.begin))
         skip = round(start * target) - reader.begin * target
         limit = None if end is None else max(round(end * target) - round(start * target), 0)
         pieces, length = [], 0
@@ -103,20 +105,20 @@ class AudioReader:
     def frames(self) -> Iterator[tuple[Fraction | None, av.AudioFrame]]:
         """(clip time or None, block) in file order, up to the first block well after ``end``."""
         if self.begin > 0:
-            blocks = self._frames(seek=True)
+            blocks = self._frames(seeking=True)
             first = next(blocks, None)
             if first is not None and first[0] is not None and first[0] <= self._start:
                 return chain([first], blocks)
-        return self._frames(seek=False)
+        return self._frames(seeking=False)
 
-    def _frames(self, seek: bool) -> Iterator[tuple[Fraction | None, av.AudioFrame]]:
+    def _frames(self, seeking: bool) -> Iterator[tuple[Fraction | None, av.AudioFrame]]:
         self._open.close()
         self.picture_end = None
         clip = self._clip
         container = self._open.enter_context(open_media(self._path, identity=clip.identity))
         stream: Any = container.streams.audio[self._index]
         picture: Any = None if clip.video_stream is None else container.streams[clip.video_stream]
-        if seek and not _seek(container, stream, clip.origin + self.begin):
+        if seeking and not seek(container, stream, clip.origin + self.begin):
             return
         damage = Damage()
         for packet in chain(packets.demux(container, [s for s in (stream, picture) if s is not None], damage), [None]):
@@ -143,7 +145,8 @@ class AudioReader:
             self.picture_end = max(last or Fraction(0), time + span)
 
 
-def _seek(container: InputContainer, stream: Any, time: Fraction) -> bool:
+def seek(container: InputContainer, stream: Any, time: Fraction) -> bool:
+    """Go to a packet at or before ``time`` (seconds of the file's clock); whether the file can do that at all."""
     try:
         container.seek(int(time / Fraction(stream.time_base)), stream=stream)
     except av.FFmpegError:

@@ -93,10 +93,10 @@ def log_mel_patches(windows: Sequence[Tensor], sample_rate: int) -> Tensor:
 
 @torch.inference_mode()
 def embed(network: Callable[[Tensor], Tensor], patches: Tensor, device: torch.device | str = "cpu") -> Tensor:
-    """Log-mel patches (T, 96, 64) -> embeddings (T, D) on the CPU, a bounded number of patches at a time.
+    """Log-mel patches (T, 96, 64) -> float32 embeddings (T, D) on the CPU, a bounded number of patches at a time.
 
     ``network``: a `Vggish`, or anything else that maps (B, 96, 64) to (B, D), on ``device``.
     """
     if len(patches) == 0:
-        return network(patches.new_zeros(1, PATCH_FRAMES, MEL_BANDS).to(device)).cpu()[:0]
-    return torch.cat([network(batch.to(device)).cpu() for batch in patches.split(BATCH)])
+        return network(patches.new_zeros(1, PATCH_FRAMES, MEL_BANDS).to(device)).float().cpu()[:0]
+    return torch.cat([network(batch.to(device)).float().cpu() for batch in patches.split(BATCH)])

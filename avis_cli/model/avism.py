@@ -55,7 +55,7 @@ class Avism(nn.Module):
         """Of the parameters; under autocast the work is done in autocast's."""
         return self.pixel_mean.dtype
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def embed_audio(self, log_mel: Tensor) -> Tensor:
         """Log-mel patches (T, 96, 64) -> embeddings (T, audio width), by the network's own encoder.
 
@@ -70,7 +70,7 @@ class Avism(nn.Module):
         out: Tensor = self.audio_encoder(log_mel)
         return out
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def localize(self, frames: Tensor, audio: Tensor) -> FrameTokens:
         """Frames uint8 (T, 3, h, w), RGB at network size, and their audio (T, audio width) -> FrameTokens.
 
@@ -93,14 +93,14 @@ class Avism(nn.Module):
         size = (frames.shape[-2], frames.shape[-1])
         return FrameTokens(torch.cat(queries), torch.cat(logits), audio.float(), torch.cat(masks), size)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def mask_features(self, frames: Tensor) -> Tensor:
         """Frames as for ``localize`` -> (T, M, h, w), for frames that need masks and no tokens."""
         self._check_frames(frames)
         parts = frames.split(self.frames_per_pass)
         return torch.cat([self.tracker.mask_features(self.features(part).fine) for part in parts])
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def track(self, tokens: FrameTokens | Tensor, audio: Tensor | None = None) -> TrackQueries:
         """Tokens of a whole clip, or bare queries (T, Q, C) and audio (T, audio width) -> TrackQueries."""
         if isinstance(tokens, FrameTokens):
@@ -124,7 +124,7 @@ class Avism(nn.Module):
             token_similarity[0].float(),
         )
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def sounding(
         self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor
     ) -> Tensor:

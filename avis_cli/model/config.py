@@ -74,6 +74,10 @@ class AvismConfig:
     pixel_mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     pixel_std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     gate: bool = False
+    gate_threshold: float = 0.5
+    """A track is heard in a token frame where the network's sounding value exceeds this."""
+    masks_every_frame: bool = False
+    """Whether masks are drawn for every frame of a video, unless told otherwise, or for the token frames only."""
 
     audio: Literal["vggish", "own"] = "vggish"
     audio_width: int = 128
@@ -148,6 +152,7 @@ PRESETS: dict[str, AvismConfig] = {
             short_side=96,
             long_side=256,
             gate=True,
+            masks_every_frame=True,
             audio="own",
             audio_in_every_layer=True,
             width=128,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,8 +12,12 @@ from torch import Tensor, nn
 
 from avis_cli.errors import UsageError, WeightsError
 from avis_cli.model import audio as sound
-from avis_cli.model.avism import Avism, FrameTokens, TrackQueries
+from avis_cli.model.avism import Avism
 from avis_cli.model.config import AvismConfig
+from avis_cli.model.tokens import FrameTokens, TrackQueries
+
+Device = torch.device
+Weights = Mapping[str, Tensor]
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -22,6 +22,7 @@ RELEASED_LAYERS = {
     "embeddings.2": "fc1_2",
     "embeddings.4": "fc2",
 }
+PREFIX = "vggish."  # of its tensors in a weights file that holds the segmenting network as well
 POOLINGS = 4  # each halves both axes of a patch
 
 
@@ -95,3 +96,10 @@ def load_vggish(tensors: Mapping[str, Tensor], network: Vggish | None = None) ->
             raise WeightsError(f"non-finite parameters in the VGGish weights: {name}")
     network.load_state_dict(given, strict=True)
     return network.eval()
+
+
+def split_off(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The tensors of one weights file -> those of the network that segments, and those of its VGGish (maybe none)."""
+    rest = {name: tensor for name, tensor in tensors.items() if not name.startswith(PREFIX)}
+    own = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
+    return rest, own

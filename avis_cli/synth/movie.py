@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,17 +15,18 @@ from avis_cli.synth.render import SceneRenderer
 from avis_cli.synth.wave_file import write_wave
 
 FRAME_RATE = 25  # pictures per second: every whole second has its picture
+_GRAIN = 0.25  # share of the scene's grain that is left: new in every picture, it is what a movie's bits go into
 
 
 def _frames(clip: SynthClip, width: int, height: int) -> Iterator[Frame]:
-    renderer = SceneRenderer(clip.scene, width, height)
+    renderer = SceneRenderer(replace(clip.scene, grain=_GRAIN * clip.scene.grain), width, height)
     for index in range(clip.scene.seconds * FRAME_RATE):
         time = Fraction(index, FRAME_RATE)
         yield Frame(renderer.at(float(time)).image, time, index)
 
 
 def write_movie(path: Path, clip: SynthClip) -> None:
-    """H.264 and AAC; picture ``25 * i`` is frame i of the clip. Drawn one picture at a time."""
+    """H.264 and AAC; picture ``25 * i`` is frame i of the clip with less grain. Drawn one picture at a time."""
     height, width = clip.images.shape[1:3]
     info = ClipInfo(
         file=str(path),

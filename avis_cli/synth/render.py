@@ -64,9 +64,8 @@ class SceneRenderer:
         rng = stream(scene.seed, 1)
         self._background = Background(rng, self._height, self._width)
         self._occluder = Occluder(rng, width / height) if scene.has_occluder else None
-        self._glows = [_GLOWS[int(rng.integers(len(_GLOWS)))] for _ in scene.actors]
         self._light = (float(rng.uniform(0.82, 1.08)), float(rng.uniform(0, 0.10)), float(rng.uniform(5, 12)))
-        self._noise = float(rng.uniform(1.0, 7.0))
+        self._glows = [_GLOWS[int(rng.integers(len(_GLOWS)))] for _ in scene.actors]
 
     def at(self, time: float) -> Rendered:
         """The frame at ``time`` seconds."""
@@ -150,5 +149,5 @@ class SceneRenderer:
         base, change, period = self._light
         gain = base * (1 + change * math.sin(2 * math.pi * time / period))
         rng = np.random.default_rng([self.scene.seed & 0xFFFFFFFF, self.scene.seed >> 32, round(time * 1e6)])
-        noise = rng.standard_normal(small.shape, dtype=np.float32) * self._noise
+        noise = rng.standard_normal(small.shape, dtype=np.float32) * np.float32(self.scene.grain)
         return np.clip(small * np.float32(gain) + noise, 0, 255).astype(np.uint8)

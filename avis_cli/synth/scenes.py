@@ -16,12 +16,12 @@ from avis_cli.synth.schedule import Seconds, Spell
 PairMode = Literal["none", "one", "turns", "together"]
 
 # shares of clips; two instances of one category are what a picture or a sound alone cannot solve
-_PAIR_MODES: dict[PairMode, float] = {"none": 0.52, "one": 0.10, "turns": 0.21, "together": 0.17}
+_PAIR_MODES: dict[PairMode, float] = {"none": 0.55, "one": 0.08, "turns": 0.21, "together": 0.16}
 _OBJECTS_WITHOUT_PAIR = (0.12, 0.38, 0.32, 0.18)  # shares of 1, 2, 3, 4 objects
-_OBJECTS_BESIDE_PAIR = (0.40, 0.42, 0.18)  # shares of 0, 1, 2 more objects
+_OBJECTS_BESIDE_PAIR = (0.28, 0.47, 0.25)  # shares of 0, 1, 2 more objects
 _SILENT = 0.36  # share of objects without a twin that never sound
-_CUED = 0.30  # share of sounding objects without a twin that show it
-_PRETENDING = 0.12  # share of silent objects that look as if they sounded
+_CUED = 0.15  # share of sounding objects without a twin that show it
+_PRETENDING = 0.30  # share of silent objects that look as if they sounded
 _OFF_SCREEN = 0.30  # share of clips with the sound of a category nobody shows
 _LEAVING = 0.22  # share of objects that leave the picture for a while
 _OCCLUDER = 0.30  # share of clips with something passing in front
@@ -54,7 +54,10 @@ class OffScreen:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """``actors``: from back to front. ``aspect``: width / height. ``seconds``: length, in whole seconds."""
+    """``actors``: from back to front. ``aspect``: width / height. ``seconds``: length, in whole seconds.
+
+    ``noise_db``: level of the background noise. ``grain``: of the picture, standard deviation in steps of 0..255.
+    """
 
     seed: int
     seconds: int
@@ -64,6 +67,7 @@ class Scene:
     pair: PairMode
     has_occluder: bool
     noise_db: float
+    grain: float
 
 
 def stream(seed: int, purpose: int) -> np.random.Generator:
@@ -165,4 +169,5 @@ def plan_scene(seed: int, seconds: int, aspect: float) -> Scene:
         pair=mode,
         has_occluder=bool(rng.random() < _OCCLUDER),
         noise_db=float(rng.uniform(-58.0, -34.0)),
+        grain=float(rng.uniform(1.0, 7.0)),
     )

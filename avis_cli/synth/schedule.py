@@ -52,7 +52,6 @@ def level(stretches: tuple[Spell, ...], time: float, ramp: float = 0.1) -> float
     best = 0.0
     for spell in stretches:
         best = max(best, min((time - spell.start) / ramp, (spell.end - time) / ramp))
-    # the clip's end does not fade
     return float(np.clip(best, 0.0, 1.0))
 
 
@@ -86,7 +85,8 @@ def in_turns(rng: np.random.Generator, seconds: int) -> tuple[Seconds, Seconds]:
         # both get their turn even in a short clip
         length = min(int(rng.integers(2, 4)), max(seconds // 2, 1))
         owner[turn % 2][at : at + length] = True
-        at += length + int(rng.random() < 0.5 and seconds > 3)
+        at += length
+        at += int(rng.random() < 0.5 and at + 1 < seconds)
         turn += 1
     return first, second
 

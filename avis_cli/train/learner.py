@@ -70,6 +70,7 @@ class Learner(nn.Module):
         """``pretraining``: the auxiliary losses only. ``half_convolutions``: bfloat16 inside convolutions."""
         with HalfConvolutions() if half_convolutions else nullcontext():
             features = self.network.features(batch.frames.flatten(0, 1))
+        features = PixelFeatures(tuple(level.float() for level in features.levels), features.fine.float())
         embeddings = self._heard(batch.patches)
         auxiliary = self.heads(features.fine, embeddings.flatten(0, 1), _at_size(batch.targets, features.fine))
         if pretraining:

@@ -22,7 +22,8 @@ class BatchShape:
 class Recipe:
     """Everything that decides a run, apart from data, seed and budget.
 
-    ``reach``: the frames of a clip come from within this many frames of a drawn one. ``points``: where masks are
+    ``reach``: the frames of a clip come from within this many frames of a drawn one, save that a share ``contiguous`` of the clips are
+    neighbours. ``points``: where masks are
     compared, None for every pixel. ``judged``: the frames that count in a track's mask (`targets.video_targets`).
     ``token_layers``: on the tokens of how many of the last
     localizer layers the tracker is trained. ``dense``, ``tagging``: weights
@@ -32,6 +33,7 @@ class Recipe:
 
     shapes: tuple[BatchShape, ...] = (BatchShape(8, 5),)
     reach: int = 20
+    contiguous: float = 0.0
     points: int | None = 12_544
     judged: Literal["sounding", "seen", "all"] = "all"
     frame: LossWeights = field(default_factory=LossWeights)
@@ -67,6 +69,7 @@ RELEASED = Recipe()
 TINY = Recipe(
     shapes=(BatchShape(8, 5, 0.7), BatchShape(4, 10, 0.2), BatchShape(2, 20, 0.1)),
     reach=12,
+    contiguous=0.5,
     points=None,
     token_layers=1,
     judged="seen",

@@ -16,7 +16,7 @@ from avis_cli.media.clip import Waveform
 from avis_cli.results import ClipResult, Track
 from avis_cli.writers.colours import text_colour, track_colour
 from avis_cli.writers.patch import Patch, pill
-from avis_cli.writers.timeline import Timeline, drawing_scale
+from avis_cli.writers.timeline import Timeline, drawing_scale, track_name
 
 _FILL = 0.42  # opacity of a filled mask
 _SHADOW = (13, 15, 20)  # RGB of the thin dark line around an outline
@@ -27,7 +27,7 @@ _MIN_FONT = 9.0  # pixels
 
 def label_text(track: Track) -> str:
     """What a track is called in the picture: ``person 2 · 93 %``."""
-    return f"{track.label} {track.id} · {round(100 * track.score)} %"
+    return f"{track_name(track)} · {round(100 * track.score)} %"
 
 
 class Painter:
@@ -44,6 +44,7 @@ class Painter:
         self._scale = drawing_scale(self._width, self._height)
         self._labels = {track.id: self._label(track) for track in result.tracks}
         self._timeline = Timeline(self._width, self._height, result.tracks, span, waveform)
+        self._end = result.end
         self._shown: tuple[int, list[_Shape], _Fill | None] = (-1, [], None)
 
     def paint(self, image: NDArray[np.uint8], time: float) -> NDArray[np.uint8]:
@@ -51,7 +52,7 @@ class Painter:
         if image.shape != (self._height, self._width, 3):
             raise ValueError(f"expected a picture of {self._width}x{self._height}, got shape {image.shape}")
         image = np.array(image, order="C")
-        index = bisect_right(self._result.times, time) - 1
+        index = bisect_right(self._result.times, time) - 1 if time < self._end else -1
         if index != self._shown[0]:
             shapes = self._shapes(index) if index >= 0 else []
             self._shown = (index, shapes, _Fill.of(shapes, image.shape[:2]))
@@ -77,7 +78,7 @@ class Painter:
 
     def _label(self, track: Track) -> Patch | None:
         colour, font = track_colour(track.id), max(_MIN_FONT, 12.5 * self._scale)
-        for text in (label_text(track), f"{track.label} {track.id}", str(track.id)):
+        for text in (label_text(track), track_name(track), str(track.id)):
             patch = pill(text, font, colour, text_colour(colour))
             if patch.width <= self._width * _MAX_LABEL_SHARE and patch.height <= self._height * _MAX_LABEL_HEIGHT:
                 return patch

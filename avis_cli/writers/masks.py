@@ -30,8 +30,8 @@ def write_masks(folder: Path, result: ClipResult, *, progress: Progress = silent
     palette = np.zeros((256, 3), dtype=np.uint8)
     palette[1:] = track_colours()
     for index in range(len(result.times)):
-        image = Image.fromarray(label_map(result, index), mode="P")
-        image.putpalette(palette.tobytes())
+        image = Image.fromarray(label_map(result, index))
+        image.putpalette(palette.tobytes())  # which also makes it a palette image
         image.save(folder / f"{index:06d}.png")
         progress("masks", index + 1, len(result.times))
 

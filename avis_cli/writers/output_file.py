@@ -33,6 +33,7 @@ def output_file(destination: str | os.PathLike[str], *, overwrite: bool = False)
     except BaseException as error:
         partial.discard(temporary)
         partial.remove_empty(made)
+        partial.name_finally(error, temporary, destination)
         if isinstance(error, OSError) and partial.is_write_fault(error, temporary):
             raise partial.cannot_write(error, destination) from error
         raise

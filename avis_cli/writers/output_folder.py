@@ -59,7 +59,10 @@ class OutputFolder:
         finally:
             part = self._partial
             self._close()
-        if isinstance(error, OSError) and part is not None and partial.is_write_fault(error, part):
+        if part is None:
+            return
+        partial.name_finally(error, part, self.directory)
+        if isinstance(error, OSError) and partial.is_write_fault(error, part):
             raise partial.cannot_write(error, self.directory) from error
 
     def _open(self) -> Path:
@@ -81,11 +84,11 @@ class OutputFolder:
             present = set(os.listdir(self.directory))
         except FileNotFoundError:
             return
-        except NotADirectoryError:
-            raise OutputError(
-                "is a file, expected a folder for results", hint="move it away", file=self.directory
-            ) from None
         except OSError as error:
+            if self.directory.is_file():
+                raise OutputError(
+                    "is a file, expected a folder for results", hint="move it away", file=self.directory
+                ) from None
             raise partial.cannot_write(error, self.directory) from error
         if present and not self._overwrite:
             raise OutputError(

@@ -8,11 +8,16 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from avis_cli.media.clip import ClipInfo, Frame, Waveform
+from avis_cli.media.clip import SAMPLE_RATE, ClipInfo, Frame, Waveform
+from avis_cli.media.decode import read_waveform
 from avis_cli.media.encode import write_video
 from avis_cli.progress import Progress, silent
 from avis_cli.results import ClipResult
 from avis_cli.writers.draw import Painter
+
+_MAX_SAMPLES = 1 << 25  # of a waveform that is only looked at: half an hour at the full rate
+_MIN_RATE = 1000  # Hz
+_ROUNDING = Fraction(1, 10**6)  # seconds; JSON times are floats, those of frames are exact
 
 
 def write_overlay(
@@ -33,17 +38,32 @@ def write_overlay(
     screen at its time. ``waveform``: what the timeline shows; ``source``: the file whose sound is taken along, none
     if None. Raises OutputError or MediaError.
     """
-    last = float(end if end is not None else clip.duration)
-    # a container's duration is a guess; the timeline must at least hold what is known to be there
-    known = [
-        result.times[-1] if result.times else 0.0,
-        *(span[1] for track in result.tracks for span in track.sounding),
-    ]
-    span = (float(start), last if end is not None else max(last, *known))
-    painter = Painter(result, span=span, waveform=waveform)
+    # a container's duration is a guess: the timeline holds at least what the result has
+    duration = max(float(clip.duration), result.times[-1] if result.times else 0.0)
+    last = duration if end is None else min(float(end), duration)
+    painter = Painter(result, span=(float(start), last), waveform=waveform)
 
     def painted() -> Iterator[Frame]:
         for frame in frames:
             yield replace(frame, image=painter.paint(frame.image, float(frame.time)))
 
     write_video(path, painted(), clip, source=source, start=start, end=end, progress=progress)
+
+
+def overlay_waveform(
+    path: str | os.PathLike[str], clip: ClipInfo, *, start: Fraction = Fraction(0), end: Fraction | None = None
+) -> Waveform | None:
+    """A clip's sound for the timeline, None if it has none: of a long clip at a lower rate, to bound its memory."""
+    if clip.audio is None:
+        return None
+    seconds = max(float((end or clip.duration) - start), 1.0)
+    rate = int(min(max(_MAX_SAMPLES / seconds, _MIN_RATE), SAMPLE_RATE))
+    return read_waveform(path, clip, start=start, end=end, rate=rate)
+
+
+def overlay_span(result: ClipResult, clip: ClipInfo) -> tuple[Fraction, Fraction | None]:
+    """(start, end) in seconds of the part of the clip that the result speaks about; end None: to the clip's end."""
+    if not result.times:
+        return Fraction(0), None
+    start = max(Fraction(result.times[0]) - _ROUNDING, Fraction(0))
+    return start, Fraction(result.end) if result.end < clip.duration else None

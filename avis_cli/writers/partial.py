@@ -12,7 +12,7 @@ import socket
 import zlib
 from pathlib import Path
 
-from avis_cli.errors import OutputError
+from avis_cli.errors import AvisError, OutputError
 
 _NAME = re.compile(r"\.avis-part-(?P<name>[0-9a-f]{8})-(?P<host>[0-9a-f]{8})-(?P<process>[0-9]+)-[0-9a-f]{8}(\..*)?")
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}  # nothing but writing meets these
@@ -68,6 +68,12 @@ def cannot_write(error: OSError, destination: Path) -> OutputError:
     """The system's refusal to write ``destination``, as an error for the user."""
     hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another place with -o"
     return OutputError(f"cannot be written: {error.strerror or error}", hint=hint, file=destination)
+
+
+def name_finally(error: BaseException | None, part: Path, destination: Path) -> None:
+    """Let an error speak of ``destination`` instead of ``part``, a name the user has never seen."""
+    if isinstance(error, AvisError) and error.file is not None and error.file.startswith(os.fspath(part)):
+        error.file = os.fspath(destination) + error.file[len(os.fspath(part)) :]
 
 
 def is_write_fault(error: BaseException, part: Path) -> bool:

@@ -22,6 +22,7 @@ _INK: Colour = (255, 255, 255)
 _MIN_FONT = 8.0  # pixels; smaller letters are no longer read
 _MAX_SHARE = 0.3  # of the picture's height
 _MIN_PICTURE = 48  # pixels a side; a smaller picture has none to spare for a strip
+_MAX_LETTERS = 32  # of a category's name
 _QUIET_PEAK = 0.05  # a waveform below this is not drawn any larger: silence must look silent
 
 
@@ -44,8 +45,11 @@ class Layout:
         return self.margin + (self.wave + self.gap if self.wave else 0) + index * (self.lane + self.gap)
 
 
-def _name(track: Track) -> str:
-    return f"{track.label} {track.id}"
+def track_name(track: Track) -> str:
+    """``person 2``: one short line, whatever text the category's name is."""
+    label = " ".join(track.label.encode("utf-8", "replace").decode("utf-8").split())
+    printable = "".join(letter for letter in label if letter.isprintable())
+    return f"{printable if len(printable) <= _MAX_LETTERS else printable[: _MAX_LETTERS - 1] + '…'} {track.id}"
 
 
 def drawing_scale(width: int, height: int) -> float:
@@ -85,7 +89,7 @@ class Timeline:
         self, width: int, height: int, tracks: Sequence[Track], span: tuple[float, float], waveform: Waveform | None
     ) -> None:
         self._start, self._seconds = span[0], max(span[1] - span[0], 1e-3)
-        self.layout = lay_out(width, height, [_name(track) for track in tracks], waveform is not None)
+        self.layout = lay_out(width, height, [track_name(track) for track in tracks], waveform is not None)
         self._tracks = tracks[: self.layout.lanes]
         self._joined: tuple[tuple[bool, ...], Patch] | None = None
         if self.layout.height:
@@ -141,7 +145,7 @@ class Timeline:
         sheet.lay(_INK, bed, 0.22 if active else 0.10)
         sheet.lay(colour, self._bars(track, inset, radius), 1.0 if active else 0.55)
         if place.font:
-            name = _name(track)
+            name = track_name(track)
             _, height = text_size(name, place.font)
             side = place.width - place.right
             text = text_coverage(size, name, place.font, side, (place.lane - height * 0.78) / 2)

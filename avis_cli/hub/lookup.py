@@ -117,9 +117,7 @@ def _named(path: Path, entry: Entry, sha256: str) -> ResolvedWeights:
     return ResolvedWeights(path, entry.preset, sha256, entry.name, f"{entry.name}: trained on {entry.trained_on}")
 
 
-def _from_hub(
-    source: HubFile, entry: Entry | None, offline: bool, progress: Progress, force: bool
-) -> ResolvedWeights:
+def _from_hub(source: HubFile, entry: Entry | None, offline: bool, progress: Progress, force: bool) -> ResolvedWeights:
     command = f"avis weights pull {source if entry is None else entry.name}"
     size = f" ({store.in_words(entry.size)})" if entry is not None and entry.size is not None else ""
     hint = f"run `{command}`{size} online, or give a file with --model"

@@ -1,0 +1,263 @@
+"""``avis evaluate``: ground truth and predictions -> scores to read, to compute with, to compare and to look at."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avis_cli.cli import console
+from avis_cli.cli.console import Debug, Quiet
+from avis_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from avis_cli.evaluate.scores import Evaluation
+    from avis_cli.evaluate.scores_file import Report
+    from avis_cli.evaluate.tables import Table
+    from avis_cli.evaluate.tracks import Dataset
+    from avis_cli.evaluate.worst import Worst
+
+
+class Format(str, Enum):
+    """How scores are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    md = "md"
+
+
+def evaluate(
+    gt: Annotated[
+        Path | None, typer.Option(metavar="GT", help="Annotations: AVISeg or YouTube-VIS, .json[.gz].")
+    ] = None,
+    pred: Annotated[
+        Path | None, typer.Option(metavar="PRED", help="A results list, .json[.gz], or a folder of tracks.json.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write the scores too, as the ending says: .json, .csv, .md."
+        ),
+    ] = None,
+    format: Annotated[Format, typer.Option(help="How to print the scores.")] = Format.table,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="SCORES", help="Scores of another run (.json), shown beside these.")
+    ] = None,
+    reference: Annotated[bool, typer.Option("--reference", help="Show the numbers published for AVISM.")] = False,
+    worst: Annotated[int, typer.Option(min=0, metavar="N", help="Show the N videos and frames that cost most.")] = 0,
+    plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Save curves there as PNG.")] = None,
+    ignore_unknown: Annotated[
+        bool, typer.Option("--ignore-unknown", help="Accept predictions of videos and categories that GT has not.")
+    ] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Accept ground truth in which nothing ever sounds.")
+    ] = False,
+    gt_fps: Annotated[
+        float, typer.Option(min=1e-3, help="Annotated frames per second of video; for a folder of tracks.json.")
+    ] = 1.0,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes (default: one per core).")] = None,
+    max_bytes: Annotated[
+        int | None, typer.Option(min=1, help="Refuse files that are larger, unpacked too (default: 1 GiB).")
+    ] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Score predictions: FSLA, HOTA, track mAP, CLEAR and identity metrics, released and corrected meaning."""
+    presentation = Presentation(format, output, compare, reference, worst, plots)
+    if gt is None and pred is None and reference:
+        _print_reference(format)
+        return
+    if gt is None or pred is None:
+        raise UsageError("nothing to score", hint="give both --gt GT and --pred PRED")
+    score_files(
+        gt,
+        pred,
+        presentation,
+        reading=Reading(ignore_unknown, allow_empty, gt_fps, max_bytes),
+        jobs=jobs or _cores(),
+    )
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """What becomes of the scores: the options of the same names."""
+
+    format: Format = Format.table
+    output: Path | None = None
+    compare: Path | None = None
+    reference: bool = False
+    worst: int = 0
+    plots: Path | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How ground truth and predictions are read: the options of the same names."""
+
+    ignore_unknown: bool = False
+    allow_empty: bool = False
+    gt_fps: float = 1.0
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that is shown of a run; ``other``: the run to compare with."""
+
+    evaluation: Evaluation
+    report: Report
+    document: dict[str, object]
+    other: Report | None
+    worst: Worst | None
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def score_files(gt: Path, pred: Path, presentation: Presentation, *, reading: Reading, jobs: int) -> None:
+    """Read, score and show. What can be refused before the scoring is refused before it."""
+    from avis_cli.evaluate.json_file import DEFAULT_MAX_BYTES
+    from avis_cli.evaluate.predictions import read_predictions
+    from avis_cli.evaluate.scores_file import read_scores
+    from avis_cli.evaluate.truth import read_truth
+
+    max_bytes = reading.max_bytes or DEFAULT_MAX_BYTES
+    _check_plots(presentation)
+    _refuse_input_as_output(presentation.output, {"--gt": gt, "--pred": pred, "--compare": presentation.compare})
+    with _open_output(presentation.output) as temporary:
+        other = None if presentation.compare is None else read_scores(presentation.compare, max_bytes=max_bytes)
+        dataset = read_truth(gt, allow_empty=reading.allow_empty, max_bytes=max_bytes)
+        dataset = read_predictions(
+            pred,
+            dataset,
+            ignore_unknown=reading.ignore_unknown,
+            annotation_fps=reading.gt_fps,
+            max_bytes=max_bytes,
+            warn=console.warn,
+        )
+        outcome = score(dataset, presentation, other, jobs)
+        if temporary is not None:
+            text = _rendered(outcome, presentation, _format_of(temporary, presentation.format))
+            temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    show(outcome, presentation)
+
+
+def _check_plots(presentation: Presentation) -> None:
+    if presentation.plots is not None:
+        from avis_cli.evaluate.plots import check_plots
+
+        check_plots()
+
+
+def _refuse_input_as_output(output: Path | None, inputs: dict[str, Path | None]) -> None:
+    for option, path in inputs.items():
+        if output is not None and path is not None and output.exists() and path.exists() and path.samefile(output):
+            raise UsageError(f"--output is the file of {option}", hint="name another one", file=output)
+
+
+def _open_output(output: Path | None) -> AbstractContextManager[Path | None]:
+    if output is None:
+        return nullcontext()
+    from avis_cli.writers.output_file import output_file
+
+    return output_file(output, overwrite=True)
+
+
+def score(dataset: Dataset, presentation: Presentation, other: Report | None, jobs: int) -> Outcome:
+    """Every number that ``presentation`` shows."""
+    from avis_cli.checked_json import Node
+    from avis_cli.evaluate.compare import differences
+    from avis_cli.evaluate.scores import evaluate_dataset
+    from avis_cli.evaluate.scores_file import report_of
+    from avis_cli.evaluate.worst import find_worst
+
+    with console.progress_bar() as progress:
+        evaluation = evaluate_dataset(dataset, jobs=jobs, progress=progress)
+    document = evaluation.to_json()
+    report = report_of(Node(document))
+    worst = find_worst(evaluation, dataset, presentation.worst) if presentation.worst else None
+    if worst is not None:
+        document["worst"] = worst.to_json()
+    if other is not None:
+        document["compare"] = {"file": os.fspath(presentation.compare or ""), **differences(report, other)}
+    return Outcome(evaluation, report, document, other, worst)
+
+
+def show(outcome: Outcome, presentation: Presentation) -> None:
+    """Print and draw."""
+    for line in outcome.report.notes:
+        console.warn(line)
+    console.result(_rendered(outcome, presentation, presentation.format))
+    if presentation.output is not None:
+        console.note(f"scores in {presentation.output}")
+    if presentation.plots is not None:
+        _save_plots(outcome.evaluation, presentation.plots)
+
+
+def _save_plots(evaluation: Evaluation, folder: Path) -> None:
+    from avis_cli.evaluate.plots import figures
+    from avis_cli.writers.output_file import output_file
+
+    for name, figure in figures(evaluation):
+        with output_file(folder / name, overwrite=True) as temporary:
+            figure.savefig(temporary)
+        console.note(f"curves in {folder / name}")
+
+
+def _format_of(output: Path, chosen: Format) -> Format:
+    """What a file's ending says, else what is printed."""
+    endings = {".json": Format.json, ".csv": Format.csv, ".md": Format.md, ".txt": Format.table}
+    return endings.get(output.suffix.lower(), chosen)
+
+
+def _rendered(outcome: Outcome, presentation: Presentation, format: Format) -> str:
+    if format is Format.json:
+        return json.dumps(outcome.document, indent=1, ensure_ascii=True, allow_nan=False)
+    if format is Format.csv:
+        from avis_cli.evaluate.report import to_csv
+
+        return to_csv(outcome.report).rstrip("\n")
+    tables = _tables(outcome, presentation)
+    if format is Format.md:
+        return "\n\n".join(["## avis evaluate", *(table.markdown() for table in tables)])
+    # the last lines are the ones a terminal still shows: the overall scores and what was asked for go there
+    return "\n\n".join(table.text() for table in (*tables[1:3], tables[0], *tables[3:]))
+
+
+def _tables(outcome: Outcome, presentation: Presentation) -> list[Table]:
+    from avis_cli.evaluate.compare import compare
+    from avis_cli.evaluate.reference import reference_table
+    from avis_cli.evaluate.report import breakdowns, overall
+    from avis_cli.evaluate.worst import worst_tables
+
+    tables = [overall(outcome.report), *breakdowns(outcome.report)]
+    if outcome.other is not None:
+        tables += compare(outcome.report, outcome.other, str(presentation.compare))
+    if outcome.worst is not None:
+        tables += worst_tables(outcome.worst)
+    if presentation.reference:
+        tables.append(reference_table(outcome.report))
+    return tables
+
+
+def _print_reference(format: Format) -> None:
+    from dataclasses import asdict
+
+    from avis_cli.evaluate.reference import PUBLISHED, reference_table
+
+    if format is Format.json:
+        console.result(json.dumps([asdict(entry) for entry in PUBLISHED], indent=1))
+    elif format is Format.csv:
+        rows = [list(asdict(entry)) for entry in PUBLISHED[:1]] + [list(asdict(entry).values()) for entry in PUBLISHED]
+        console.result("\n".join(",".join(map(str, row)) for row in rows))
+    else:
+        table = reference_table()
+        console.result(table.markdown() if format is Format.md else table.text())

@@ -1,0 +1,78 @@
+"""``avis render``: a tracking file and its clip -> the overlay again, without a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avis_cli.cli import console
+from avis_cli.cli.console import Debug, Quiet
+from avis_cli.errors import AnnotationError, MediaError, UsageError
+
+if TYPE_CHECKING:
+    from avis_cli.media.clip import ClipInfo
+    from avis_cli.results import ClipResult
+
+
+def render(
+    tracks: Annotated[Path, typer.Argument(metavar="TRACKS.json", help="A tracks.json that avis segment wrote.")],
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="The video it was made from.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT.mp4", help="Default: overlay.mp4 beside the tracks.json."),
+    ] = None,
+    audio_track: Annotated[
+        str | None, typer.Option(metavar="N|LANG", help="Which sound track, from 0, or its language.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Draw masks, labels and the timeline of a tracks.json over its clip again; edit the file first if you like."""
+    from avis_cli.media import decode
+    from avis_cli.results import ClipResult
+    from avis_cli.writers.output_file import output_file
+
+    output = tracks.with_name("overlay.mp4") if output is None else output
+    for given in (tracks, clip):
+        if output.exists() and given.exists() and output.samefile(given):
+            raise UsageError("is read and written at once", hint="choose another name with -o", file=output)
+    with output_file(output, overwrite=overwrite) as part:
+        result = ClipResult.read(tracks)
+        info = decode.probe(clip, audio_track=audio_track)
+        for warning in info.warnings:
+            console.warn(warning)
+        _require_same_clip(result, info, tracks)
+        _draw(part, result, clip, info)
+    console.result(str(output))
+
+
+def _require_same_clip(result: ClipResult, info: ClipInfo, tracks: Path) -> None:
+    source = result.source
+    if (source.width, source.height) != (info.width, info.height):
+        raise AnnotationError(
+            f"its masks are {source.width}x{source.height} pixels, those of {info.file} {info.width}x{info.height}",
+            hint=f"give the clip it was made from ({source.file})",
+            file=tracks,
+        )
+
+
+def _draw(part: Path, result: ClipResult, clip: Path, info: ClipInfo) -> None:
+    from avis_cli.media.decode import FrameReader
+    from avis_cli.writers.overlay import overlay_span, overlay_waveform, write_overlay
+
+    start, end = overlay_span(result, info)
+    try:
+        waveform = overlay_waveform(clip, info, start=start, end=end)
+    except MediaError as error:
+        waveform = None
+        console.warn(f"the timeline has no waveform: {error}")
+    frames = FrameReader(clip, info, start=start, end=end)
+    with frames, console.progress_bar() as progress:
+        write_overlay(
+            part, result, frames, info, waveform=waveform, source=clip, start=start, end=end, progress=progress
+        )
+    for warning in frames.warnings:
+        console.warn(warning)

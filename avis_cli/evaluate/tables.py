@@ -1,0 +1,101 @@
+"""A table as data, and as text of at most 100 columns or as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH = 100  # columns
+_GAP = " "
+_SHORTEST_NAME = 8
+
+
+@dataclass(frozen=True)
+class Table:
+    """``header`` and ``rows`` have the same number of cells; the first cell of a row is its name, numbers follow.
+
+    ``groups``: (heading, number of columns) over the columns after the first, if there are any. ``left``: positions
+    of further columns that hold words. The last column may hold a sentence, which text wraps nowhere but cuts.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    groups: Sequence[tuple[str, int]] = ()
+    left: frozenset[int] = frozenset()
+
+    def text(self) -> str:
+        """Aligned columns; names that do not fit are cut."""
+        lines = [self.header, *self.rows]
+        widths = [max(len(row[column]) for row in lines) for column in range(len(self.header))]
+        _shrink(widths, 0, _SHORTEST_NAME)
+        for column in sorted(self.left, reverse=True):
+            _shrink(widths, column, _SHORTEST_NAME)
+        out = [cut(self.title, WIDTH)]
+        if self.groups:
+            out.append(self._group_line(widths))
+        out += [self._line(row, widths) for row in lines]
+        return "\n".join(out)
+
+    def _line(self, row: Sequence[str], widths: Sequence[int]) -> str:
+        cells = [
+            cut(cell, width).ljust(width) if column == 0 or column in self.left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        return _GAP.join(cells).rstrip()
+
+    def _group_line(self, widths: Sequence[int]) -> str:
+        line, column = " " * widths[0], 1
+        for heading, count in self.groups:
+            width = sum(widths[column : column + count]) + len(_GAP) * (count - 1)
+            line += _GAP + (f" {heading} ".center(width, "-") if heading else " " * width)
+            column += count
+        return line.rstrip()
+
+    def markdown(self) -> str:
+        groups = [heading for heading, count in self.groups for _ in range(count)]
+        header = [
+            f"{heading} {cell}" if heading else cell
+            for cell, heading in zip(self.header, ["", *groups] if groups else [""] * len(self.header), strict=True)
+        ]
+        rule = [":---" if column == 0 or column in self.left else "---:" for column in range(len(header))]
+        rows = [header, rule, *self.rows]
+        body = "\n".join("| " + " | ".join(map(_escaped, row)) + " |" for row in rows)
+        return f"### {_escaped(self.title)}\n\n{body}"
+
+
+def _shrink(widths: list[int], column: int, least: int) -> None:
+    surplus = sum(widths) + len(_GAP) * (len(widths) - 1) - WIDTH
+    if surplus > 0:
+        widths[column] = max(min(widths[column], least), widths[column] - surplus)
+
+
+def cut(text: str, width: int) -> str:
+    """At most ``width`` characters, the end given up for ``..``."""
+    return text if len(text) <= width else text[: max(width - 2, 0)] + ".."[:width]
+
+
+def cut_path(path: str, width: int) -> str:
+    """As ``cut``, but the end of a path says more than its beginning."""
+    return path if len(path) <= width else ".." + path[len(path) - width + 2 :]
+
+
+def _escaped(cell: str) -> str:
+    # two spaces set a name in: Markdown would swallow them
+    shown = cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return "&emsp;" + shown.strip() if cell.startswith("  ") else " ".join(shown.split())
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A percentage, or ``-`` where it is undefined; few characters however large it is."""
+    if value is None:
+        return "-"
+    text = f"{value:.{digits}f}"
+    return text if len(text) <= digits + 6 else f"{value:.1e}"
+
+
+def signed(value: float | None) -> str:
+    """A difference: with its sign, ``-`` where one side is undefined."""
+    if value is None:
+        return "-"
+    return "0.00" if round(value, 2) == 0 else ("+" if value > 0 else "") + number(value)

@@ -1,0 +1,178 @@
+"""Released checkpoints -> one safetensors file of ours, and such a file -> a folder to upload."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avis_cli.errors import OutputError, UsageError, WeightsError
+from avis_cli.hub import store
+from avis_cli.hub.lookup import resolve
+from avis_cli.hub.manifest import load_manifest
+from avis_cli.hub.model_card import model_card
+from avis_cli.model.config import PRESETS, AvismConfig
+from avis_cli.model.safetensors_header import read_header
+from avis_cli.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HASHED_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth")  # published weights carry the start of their SHA-256 in the name
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Where an import ended, what it is now called, and whether it can hear by itself."""
+
+    path: Path
+    name: str
+    sha256: str
+    has_audio: bool
+
+
+def import_released(
+    checkpoint: Path,
+    *,
+    vggish: Path | None = None,
+    name: str | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> Imported:
+    """Turns a released checkpoint, and the public VGGish weights with it, into one safetensors file kept by avis.
+
+    ``name``: which preset it is; told by the tensors' names if None. Every tensor has to match the preset's network.
+    Raises WeightsError for a file that does not, UsageError if there is an import of that name already.
+    """
+    from avis_cli.model import vggish as audio
+    from avis_cli.model import weights_file
+
+    tensors, metadata = weights_file.read(checkpoint)
+    network, included = audio.split_off(tensors)
+    preset = _preset(checkpoint, network, metadata, name)
+    target = store.imported_file(preset)
+    if target.exists() and not overwrite:
+        raise UsageError(f"{preset} is imported already", hint="add --overwrite to replace it", file=target)
+    named = _checked(checkpoint, preset, network)
+    heard = _vggish(vggish, progress) if vggish is not None else included
+    named |= {f"{audio.PREFIX}{key}": tensor for key, tensor in heard.items()}
+    store.check_room(target.parent, sum(tensor.numel() * tensor.element_size() for tensor in named.values()))
+    source = f"{checkpoint.name} (sha256 {store.checksum(checkpoint, progress)})"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        config = json.dumps(PRESETS[preset].to_dict())
+        # without its sidecar a file is not loaded: a kill between the two writes leaves nothing that looks right
+        store.sidecar(target).unlink(missing_ok=True)
+        weights_file.write(target, named, {"preset": preset, "source": source, "config": config})
+        sha256 = store.checksum(target, progress)
+        store.write_sidecar(target, sha256)
+    except OSError as error:
+        raise OutputError(
+            f"cannot keep the weights ({error.strerror or error})", hint="set AVIS_HOME to another folder", file=target
+        ) from error
+    return Imported(target, preset, sha256, bool(heard))
+
+
+def export(wanted: str, folder: Path, *, offline: bool = False, progress: Progress = silent) -> Path:
+    """Writes ``folder`` with weights, ``config.json`` and a model card, whole or not at all; returns the weights.
+
+    ``wanted``: anything `resolve` takes that ends at a safetensors file of avis.
+    """
+    resolved = resolve(wanted, offline=offline, progress=progress)
+    if resolved.preset is None:
+        raise WeightsError(
+            "names no preset", hint=f"run `avis weights import {resolved.path.name}` first", file=resolved.path
+        )
+    if folder.exists():
+        raise UsageError("is there already", hint="give a folder that does not exist yet", file=folder)
+    known = load_manifest().models.get(resolved.name)
+    file = known.file if known is not None else resolved.path.name
+    metadata = read_header(resolved.path).metadata
+    config = _config_of(resolved.path, resolved.preset, metadata)
+    card = model_card(file, resolved, known, config, metadata.get("source", "not recorded"))
+    texts = {"config.json": json.dumps(config.to_dict(), indent=2), "README.md": card}
+    return _write_folder(folder, resolved.path, file, texts)
+
+
+def _preset(checkpoint: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], name: str | None) -> str:
+    from avis_cli.model.recognise import recognise
+
+    try:
+        preset = name or metadata.get("preset") or recognise(tensors)
+    except WeightsError as error:
+        raise WeightsError(error.cause, hint=error.hint, file=checkpoint) from error
+    if preset not in PRESETS:
+        raise UsageError(f"no preset called {preset!r}", hint=f"there are {', '.join(PRESETS)}")
+    return preset
+
+
+def _checked(checkpoint: Path, preset: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors under our names, each one matching the preset's network."""
+    from avis_cli.model.build import build
+    from avis_cli.model.checkpoint import load
+
+    network = build(PRESETS[preset])
+    try:
+        load(network, tensors)
+    except WeightsError as error:
+        raise WeightsError(error.cause, hint=error.hint, file=checkpoint) from error
+    return dict(network.state_dict())
+
+
+def _vggish(path: Path, progress: Progress) -> dict[str, Tensor]:
+    from avis_cli.model import weights_file
+    from avis_cli.model.vggish import load_vggish
+
+    named = HASHED_NAME.search(path.name)
+    found = store.checksum(path, progress)
+    if named is not None and not found.startswith(named[1]):
+        raise WeightsError(
+            f"wrong checksum: sha256 {found}, its name promises {named[1]}...", hint="download it again", file=path
+        )
+    try:
+        return dict(load_vggish(weights_file.read(path)[0]).state_dict())
+    except WeightsError as error:
+        raise WeightsError(error.cause, hint=error.hint, file=path) from error
+
+
+def _config_of(path: Path, preset: str, metadata: Mapping[str, str]) -> AvismConfig:
+    """The network a file describes in its metadata, else the preset's."""
+    try:
+        return AvismConfig.from_dict(json.loads(metadata["config"])) if "config" in metadata else PRESETS[preset]
+    except KeyError:
+        raise WeightsError(
+            f"made for {preset!r}, a preset unknown here", hint=f"there are {', '.join(PRESETS)}", file=path
+        ) from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            "its description of the network is not understood", hint="export it again", file=path
+        ) from error
+
+
+def _write_folder(folder: Path, weights: Path, file: str, texts: Mapping[str, str]) -> Path:
+    temporary: str | None = None
+    try:
+        parent = folder.absolute().parent
+        parent.mkdir(parents=True, exist_ok=True)
+        store.check_room(parent, weights.stat().st_size)
+        temporary = tempfile.mkdtemp(prefix=f".{folder.name[:100]}.", suffix=".tmp", dir=parent)
+        shutil.copyfile(weights, Path(temporary, file))
+        for name, text in texts.items():
+            Path(temporary, name).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+        os.chmod(temporary, 0o755)
+        os.rename(temporary, folder)
+        temporary = None
+    except OSError as error:
+        raise OutputError(
+            f"cannot be written ({error.strerror or error})", hint="choose a folder that can be written", file=folder
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return folder / file

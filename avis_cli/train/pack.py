@@ -1,0 +1,168 @@
+"""A split packed into a few memory-mapped files, so that reading clips costs training next to nothing.
+
+``frames.u8`` (pixels of all frames), ``masks.u8`` (one bit a pixel), ``patches.f16`` (log-mel), ``tags.u8`` and
+``index.json``, which says where each clip lies. A pack belongs to the annotation files it was made from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avis_cli.errors import OutputError
+from avis_cli.progress import Progress, silent
+from avis_cli.train.clips import RawClip
+from avis_cli.train.source import ClipSource
+
+VERSION = 1
+PATCH = (96, 64)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a clip lies. ``frame``: number of its first frame; ``pixel``: offset of its first byte in ``frames.u8``;
+    ``rows``: per object and frame the offset of its mask in ``masks.u8``, -1 where it is not seen."""
+
+    frame: int
+    pixel: int
+    length: int
+    height: int
+    width: int
+    categories: list[int]
+    sounding: list[list[bool]]
+    rows: list[list[int]]
+    complete: bool
+
+
+class PackedSource:
+    """A pack, read by memory mapping."""
+
+    def __init__(self, folder: Path) -> None:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        self.categories: tuple[str, ...] = tuple(index["categories"])
+        self._places = [_Place(**place) for place in index["clips"]]
+        self._frames = _mapped(folder / "frames.u8", np.uint8)
+        self._masks = _mapped(folder / "masks.u8", np.uint8)
+        self._patches = _mapped(folder / "patches.f16", np.float16).reshape(-1, *PATCH)
+        self._tags = _mapped(folder / "tags.u8", np.uint8).reshape(-1, len(self.categories))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def length(self, clip: int) -> int:
+        """Token frames of a clip."""
+        return self._places[clip].length
+
+    def read(self, clip: int, frames: Sequence[int]) -> RawClip:
+        """The given frames of a clip."""
+        place = self._places[clip]
+        size = (place.height, place.width)
+        pixels = place.length * place.height * place.width * 3
+        pictures = self._frames[place.pixel : place.pixel + pixels].reshape(place.length, *size, 3)
+        wanted = np.asarray(frames)
+        shown = [o for o, rows in enumerate(place.rows) if any(rows[frame] >= 0 for frame in frames)]
+        masks = np.zeros((len(shown), len(frames), *size), dtype=bool)
+        packed = -(-place.height * place.width // 8)
+        for o, item in enumerate(shown):
+            for t, frame in enumerate(frames):
+                row = place.rows[item][frame]
+                if row >= 0:
+                    bits = np.unpackbits(self._masks[row : row + packed], count=place.height * place.width)
+                    masks[o, t] = bits.reshape(size)
+        sounding = np.array([[place.sounding[item][frame] for frame in frames] for item in shown], dtype=bool)
+        return RawClip(
+            frames=pictures[wanted],
+            patches=self._patches[place.frame + wanted].astype(np.float32),
+            categories=np.array([place.categories[item] for item in shown], dtype=np.int64),
+            masks=masks,
+            sounding=sounding.reshape(len(shown), len(frames)),
+            tags=self._tags[place.frame + wanted].astype(bool),
+            complete=place.complete,
+        )
+
+
+def _mapped(path: Path, kind: type[np.generic]) -> NDArray[Any]:
+    if path.stat().st_size == 0:  # which cannot be mapped
+        return np.zeros(0, dtype=kind)
+    return np.memmap(path, dtype=kind, mode="r")
+
+
+def packed(source: ClipSource, folder: Path, fingerprint: str, progress: Progress = silent) -> PackedSource:
+    """``source`` as a pack in ``folder``: the one that is there if it carries ``fingerprint``, else made now."""
+    index = folder / "index.json"
+    try:
+        if json.loads(index.read_text(encoding="utf-8"))["fingerprint"] == fingerprint:
+            return PackedSource(folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # none there, or half of one, or another's: made anew
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    try:
+        partial.mkdir(parents=True)
+        _write(source, partial, fingerprint, progress)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+    except OSError as error:
+        raise OutputError(
+            f"the packed clips cannot be written: {error.strerror or error}", hint="free space or choose --cache", file=folder
+        ) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return PackedSource(folder)
+
+
+def fingerprint(files: Sequence[Path], settings: str) -> str:
+    """What a pack depends on: the annotation files as they are now, and how they were read."""
+    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.exists()]
+    return json.dumps([VERSION, stats, settings])
+
+
+def _write(source: ClipSource, folder: Path, fingerprint: str, progress: Progress) -> None:
+    places: list[dict[str, Any]] = []
+    with (
+        open(folder / "frames.u8", "wb") as frames,
+        open(folder / "masks.u8", "wb") as masks,
+        open(folder / "patches.f16", "wb") as patches,
+        open(folder / "tags.u8", "wb") as tags,
+    ):
+        first = 0
+        for clip in range(len(source)):
+            raw = source.read(clip, range(source.length(clip)))
+            place = _Place(
+                frame=first,
+                pixel=frames.tell(),
+                length=len(raw.frames),
+                height=raw.frames.shape[1],
+                width=raw.frames.shape[2],
+                categories=raw.categories.tolist(),
+                sounding=raw.sounding.tolist(),
+                rows=_write_masks(masks, raw.masks),
+                complete=raw.complete,
+            )
+            places.append(vars(place))
+            frames.write(raw.frames.tobytes())
+            patches.write(raw.patches.astype(np.float16).tobytes())
+            tags.write(raw.tags.astype(np.uint8).tobytes())
+            first += len(raw.frames)
+            progress("packing clips", clip + 1, len(source))
+    index = {"fingerprint": fingerprint, "categories": list(source.categories), "clips": places}
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _write_masks(file: BinaryIO, masks: NDArray[np.bool_]) -> list[list[int]]:
+    rows = []
+    for track in masks:
+        row = []
+        for mask in track:
+            row.append(file.tell() if mask.any() else -1)
+            if mask.any():
+                file.write(np.packbits(mask).tobytes())
+        rows.append(row)
+    return rows
