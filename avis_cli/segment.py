@@ -8,7 +8,7 @@ frames window by window to masks. Memory is bounded by the window, not by the cl
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from avis_cli import run_length
 from avis_cli.callable_module import make_callable
-from avis_cli.errors import MediaError, UsageError
+from avis_cli.errors import UsageError
 from avis_cli.media import decode
 from avis_cli.media.clip import ClipInfo, Frame, Waveform
 from avis_cli.loading import load_model
@@ -53,7 +53,9 @@ class Sampling:
     def __post_init__(self) -> None:
         for name, rate in (("--fps", self.fps), ("--mask-fps", self.mask_fps)):
             if rate is not None and not 0 < rate <= MAX_RATE:
-                raise UsageError(f"{name} {float(rate):g}, expected more than 0 and at most {MAX_RATE} frames per second")
+                raise UsageError(
+                    f"{name} {float(rate):g}, expected more than 0 and at most {MAX_RATE} frames per second"
+                )
         if self.start < 0 or (self.end is not None and self.end <= self.start):
             span = f"--start {float(self.start):g} --end {'' if self.end is None else f'{float(self.end):g}'}"
             raise UsageError(f"{span}, expected a start of 0 or more and an end after it")
@@ -63,6 +65,9 @@ class Sampling:
         """Whether the mask frames are the token frames."""
         return self.mask_fps == self.fps
 
+
+def _ignore(warning: str) -> None:
+    """For callers who want no warnings."""
 
 
 def segment(
@@ -81,13 +86,15 @@ def segment(
     gate: bool | None = None,
     max_pixels: int = decode.DEFAULT_MAX_PIXELS,
     progress: Progress = silent,
+    warn: Callable[[str], None] = _ignore,
 ) -> ClipResult:
     """Which objects of a video file sound, where and when.
 
-    ``fps``: token frames per second, the network's own by default; ``mask_fps``: mask frames per second, ``"video"`` for
-    every frame, the network's own habit by default; ``start``, ``end``: seconds. ``threshold``: score a track must
+    ``fps``: token frames per second, the network's own by default; ``mask_fps``: mask frames per second, ``"video"``
+    for every frame, the network's own habit by default; ``start``, ``end``: seconds. ``threshold``: score a track must
     exceed. ``allow_silent``: run a clip without sound as if it were silent; ``mute``: silence in place of the sound.
     ``gate``: whether a track has no mask in the frames where the network does not hear it (default: the preset's own).
+    ``warn`` is told, in a line each, what is unusual about the clip.
     Raises MediaError for a file that cannot be used, UsageError for settings that cannot be.
     """
     model = load_model() if model is None else model
@@ -95,10 +102,16 @@ def segment(
     clip = decode.probe(path, audio_track=audio_track, max_pixels=max_pixels)
     picture = Picture(path, clip, sampling, network_size(model, clip.height, clip.width), max_pixels)
     sound = hear(path, clip, sampling, allow_silent=allow_silent, mute=mute)
+    for warning in clip.warnings:
+        warn(warning)
+    if clip.audio is not None and not mute and not sound.samples.any():
+        warn("the sound is silent from beginning to end: nothing can be heard")
     tokens, features = localize(model, picture, sound, progress)
-    tracks = model.track(tokens)
-    masks = draw(MaskPass(model, tokens, tracks, (clip.height, clip.width), threshold, gate), model, picture, features, progress)
-    return describe(model, Source.of(clip, picture.failures), sampling, threshold, masks, max_tracks)
+    mask_pass = MaskPass(model, tokens, model.track(tokens), (clip.height, clip.width), threshold, gate)
+    found = draw(mask_pass, model, picture, features, progress)
+    for warning in picture.warnings:
+        warn(warning)
+    return describe(model, Source.of(clip, picture.failures), sampling, threshold, found, max_tracks)
 
 
 def choose_sampling(
@@ -134,10 +147,8 @@ def hear(
     path: str | os.PathLike[str], clip: ClipInfo, sampling: Sampling, *, allow_silent: bool, mute: bool
 ) -> Waveform:
     """The clip's sound at its own rate; nothing but silence where it is muted, or has none and may."""
-    if clip.audio is None and not (allow_silent or mute):
-        raise MediaError(
-            "no audio stream: cannot tell what sounds", hint="--allow-silent goes by the picture alone", file=path
-        )
+    if not (allow_silent or mute):
+        clip.require_sound()
     if clip.audio is None or mute:
         return Waveform(np.zeros(0, np.float32), start=sampling.start)
     # the last token frame hears a whole second, also beyond the end of a part of the clip
@@ -185,7 +196,7 @@ class Picture:
 def localize(
     model: Model, picture: Picture, sound: Waveform, progress: Progress = silent
 ) -> tuple[FrameTokens, FeatureStore]:
-    """First pass: the tokens of every token frame, and as many of their mask features as a fixed amount of memory holds."""
+    """First pass: the tokens of every token frame, and as many of their mask features as fixed memory holds."""
     fps = picture.sampling.fps
     samples = torch.from_numpy(sound.samples)
     parts: list[FrameTokens] = []
@@ -208,8 +219,11 @@ def _whole_second(window: Tensor, sound: Waveform) -> Tensor:
 
 @dataclass(frozen=True)
 class ClipMasks:
-    """What the second pass found: ``times`` of the mask frames in seconds; for each candidate its ``masks``, one per mask
-    frame, and its score; ``heard`` (P, T) of booleans over token frames, None where nothing was gated."""
+    """What the second pass found.
+
+    ``times`` of the mask frames in seconds; for each candidate its ``masks``, one per mask frame, its score and class;
+    ``heard`` (P, T): booleans over token frames, None where nothing was gated.
+    """
 
     times: list[Fraction]
     masks: list[list[RunLength | None]]
@@ -293,7 +307,7 @@ def describe(
 
 
 def _sounding(found: ClipMasks, pair: int, sampling: Sampling, end: float) -> list[tuple[float, float]]:
-    """Seconds in which a track sounds: where it is heard or, without a gate, where it has a mask; joined, cut at ``end``."""
+    """Seconds in which a track sounds: where it is heard or, without a gate, has a mask; joined, cut at ``end``."""
     if found.heard is not None:
         starts = [sampling.start + token / sampling.fps for token in range(found.heard.shape[1])]
         present = found.heard[pair].tolist()
@@ -301,7 +315,11 @@ def _sounding(found: ClipMasks, pair: int, sampling: Sampling, end: float) -> li
     else:
         starts = found.times
         present = [mask is not None for mask in found.masks[pair]]
-        step = 1 / sampling.mask_fps if sampling.mask_fps else (starts[-1] - starts[-2] if len(starts) > 1 else Fraction(1, 25))
+        step = (
+            1 / sampling.mask_fps
+            if sampling.mask_fps
+            else (starts[-1] - starts[-2] if len(starts) > 1 else Fraction(1, 25))
+        )
     ends = [*starts[1:], starts[-1] + step] if starts else []
     spans: list[tuple[float, float]] = []
     for first, last, there in zip(starts, ends, present, strict=True):
@@ -324,8 +342,8 @@ def segment_frames(
 ) -> ClipResult:
     """The objects that sound in frames that are already at network size, one token frame each.
 
-    ``frames``: uint8 RGB (T, 3, h, w); ``audio``: one embedding per frame (T, 128); ``output_size``: height and width of
-    the masks in pixels. Nothing is resized on the way in, no media is touched.
+    ``frames``: uint8 RGB (T, 3, h, w); ``audio``: one embedding per frame (T, 128); ``output_size``: height and width
+    of the masks in pixels. Nothing is resized on the way in, no media is touched.
     """
     fps = Fraction(model.config.fps)
     tokens = model.localize(frames, audio)
@@ -335,7 +353,10 @@ def segment_frames(
         _append(masks, mask_pass.frame(features, token))
     found = ClipMasks(
         [token / fps for token in range(len(tokens))],
-        masks, mask_pass.scores(), mask_pass.pairs.classes.tolist(), mask_pass.heard,
+        masks,
+        mask_pass.scores(),
+        mask_pass.pairs.classes.tolist(),
+        mask_pass.heard,
     )
     height, width = output_size
     source = Source("", width, height, 0, float(len(tokens) / fps), f"{fps.numerator}/{fps.denominator}", None)

@@ -119,8 +119,8 @@ def write(path: Path, content: object) -> None:
         file.write(json.dumps(content, separators=(",", ":")).encode())
 
 
-def measure(folder: Path, jobs: int) -> tuple[float, float]:
-    """Seconds and peak MB of the largest process."""
+def measure(folder: Path, jobs: int) -> tuple[float, float, float]:
+    """Seconds on the clock, seconds of processor time, and peak MB of the largest process."""
     program = "import sys, avis_cli; avis_cli.evaluate(sys.argv[1], sys.argv[2], jobs=int(sys.argv[3]))"
     files = [str(folder / name) for name in ("gt.json.gz", "pred.json.gz")]
     start = time.perf_counter()
@@ -129,7 +129,8 @@ def measure(folder: Path, jobs: int) -> tuple[float, float]:
     if status:
         raise SystemExit("the evaluation failed")
     kilo = 1 if sys.platform == "darwin" else 1024
-    return time.perf_counter() - start, usage.ru_maxrss * kilo / 1e6
+    seconds = time.perf_counter() - start
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * kilo / 1e6
 
 
 def main() -> None:
@@ -143,8 +144,9 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         make(folder)
         for jobs in arguments.jobs:
-            seconds, memory = zip(*(measure(folder, jobs) for _ in range(arguments.runs)), strict=True)
-            print(f"--jobs {jobs}: {statistics.median(seconds):.2f} s, {max(memory):.0f} MB")
+            runs = [measure(folder, jobs) for _ in range(arguments.runs)]
+            seconds, processor, memory = (statistics.median(column) for column in zip(*runs, strict=True))
+            print(f"--jobs {jobs}: {seconds:.2f} s ({processor:.2f} s of processor time), {memory:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -176,6 +176,13 @@ def test_vggish_has_to_hash_to_what_its_name_says(
     assert not store.imported_file(NAME).exists()
 
 
+def test_a_bundled_model_is_not_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.safetensors"
+    weights_file.write(path, build(PRESETS["avism-tiny"]).state_dict(), {"preset": "avism-tiny"})
+    assert main(["weights", "import", str(path)]) == 2
+    assert "avism-tiny is bundled; use the file itself: --model FILE" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("fault", ["missing", "unknown", "shape", "nan", "classes", "nothing", "code"])
 def test_a_wrong_checkpoint_is_named_and_nothing_is_kept(
     checkpoint: Path, tmp_path: Path, fault: str, capsys: pytest.CaptureFixture[str]

@@ -205,7 +205,9 @@ def corrected_values(dataset: Dataset, evaluation: Evaluation, expected: dict[st
     yield from class_values(nulled.released, nulled, block)
     yield from trackeval_values(nulled.released, nulled, block["trackeval"])
     # ours also leaves out empty ground truth and keeps videos that share a name; mAP differs by the id-0 quirk
-    truth_masks = [m for video in dataset.videos for t in video.truths for m in t.masks[: video.length] if m is not None]
+    truth_masks = [
+        m for video in dataset.videos for t in video.truths for m in t.masks[: video.length] if m is not None
+    ]
     if not evaluation.dropped and all(coco.area(m) for m in truth_masks):
         assert np.array_equal(nulled.released.hota.table(), evaluation.corrected.hota.table())
         yield from trackeval_values(evaluation.corrected, evaluation, block["trackeval"])

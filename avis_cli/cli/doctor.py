@@ -56,7 +56,8 @@ def _run(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
         yield from check()
     except Exception as failure:
         cause = " ".join(f"{type(failure).__name__}: {failure}".split())
-        yield Finding(False, check.__name__.strip("_"), cause, "reinstall with pip install --force-reinstall avis-cli")
+        hint = None if isinstance(failure, AvisError) else "pip install --force-reinstall avis-cli"
+        yield Finding(False, check.__name__.strip("_"), str(failure) if hint is None else cause, hint)
 
 
 def _versions() -> Iterator[Finding]:
@@ -69,17 +70,10 @@ def _versions() -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
-    from avis_cli.segment import available_devices
+    from avis_cli.loading import available_devices
 
     for name, detail in available_devices():
         yield Finding(True, f"device {name}", detail)
-
-
-def _sound() -> Iterator[Finding]:
-    from avis_cli.segment import check_resampler
-
-    check_resampler()
-    yield Finding(True, "torchaudio", "resamples")
 
 
 def _codecs() -> Iterator[Finding]:
@@ -102,4 +96,4 @@ def _disk() -> Iterator[Finding]:
     yield Finding(free > 1, "disk", f"{free:.1f} GiB free here", "free at least 1 GiB")
 
 
-_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_versions, _devices, _sound, _codecs, _weights, _disk)
+_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_versions, _devices, _codecs, _weights, _disk)

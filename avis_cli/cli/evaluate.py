@@ -17,11 +17,11 @@ from avis_cli.cli.console import Debug, Quiet
 from avis_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from avis_cli.evaluate.cost import Costs
     from avis_cli.evaluate.scores import Evaluation
     from avis_cli.evaluate.scores_file import Report
     from avis_cli.evaluate.tables import Table
     from avis_cli.evaluate.tracks import Dataset
-    from avis_cli.evaluate.worst import Worst
 
 
 class Format(str, Enum):
@@ -115,7 +115,7 @@ class Outcome:
     report: Report
     document: dict[str, object]
     other: Report | None
-    worst: Worst | None
+    worst: Costs | None
 
 
 def _cores() -> int:
@@ -173,21 +173,23 @@ def _open_output(output: Path | None) -> AbstractContextManager[Path | None]:
 
 def score(dataset: Dataset, presentation: Presentation, other: Report | None, jobs: int) -> Outcome:
     """Every number that ``presentation`` shows."""
-    from avis_cli.checked_json import Node
     from avis_cli.evaluate.compare import differences
+    from avis_cli.evaluate.cost import find_costs
+    from avis_cli.evaluate.reference import published
     from avis_cli.evaluate.scores import evaluate_dataset
     from avis_cli.evaluate.scores_file import report_of
-    from avis_cli.evaluate.worst import find_worst
 
     with console.progress_bar() as progress:
         evaluation = evaluate_dataset(dataset, jobs=jobs, progress=progress)
     document = evaluation.to_json()
-    report = report_of(Node(document))
-    worst = find_worst(evaluation, dataset, presentation.worst) if presentation.worst else None
+    report = report_of(document)
+    worst = find_costs(evaluation, dataset, presentation.worst) if presentation.worst else None
     if worst is not None:
         document["worst"] = worst.to_json()
     if other is not None:
         document["compare"] = {"file": os.fspath(presentation.compare or ""), **differences(report, other)}
+    if presentation.reference:
+        document["reference"] = published()
     return Outcome(evaluation, report, document, other, worst)
 
 
@@ -234,30 +236,29 @@ def _rendered(outcome: Outcome, presentation: Presentation, format: Format) -> s
 
 def _tables(outcome: Outcome, presentation: Presentation) -> list[Table]:
     from avis_cli.evaluate.compare import compare
+    from avis_cli.evaluate.cost import cost_tables
     from avis_cli.evaluate.reference import reference_table
     from avis_cli.evaluate.report import breakdowns, overall
-    from avis_cli.evaluate.worst import worst_tables
 
     tables = [overall(outcome.report), *breakdowns(outcome.report)]
     if outcome.other is not None:
         tables += compare(outcome.report, outcome.other, str(presentation.compare))
     if outcome.worst is not None:
-        tables += worst_tables(outcome.worst)
+        tables += cost_tables(outcome.worst)
     if presentation.reference:
         tables.append(reference_table(outcome.report))
     return tables
 
 
 def _print_reference(format: Format) -> None:
-    from dataclasses import asdict
+    from avis_cli.evaluate.reference import published, reference_table
 
-    from avis_cli.evaluate.reference import PUBLISHED, reference_table
-
+    entries = published()
     if format is Format.json:
-        console.result(json.dumps([asdict(entry) for entry in PUBLISHED], indent=1))
+        console.result(json.dumps(entries, indent=1))
     elif format is Format.csv:
-        rows = [list(asdict(entry)) for entry in PUBLISHED[:1]] + [list(asdict(entry).values()) for entry in PUBLISHED]
-        console.result("\n".join(",".join(map(str, row)) for row in rows))
+        lines = [list(entries[0]), *(list(entry.values()) for entry in entries)]
+        console.result("\n".join(",".join(map(str, line)) for line in lines))
     else:
         table = reference_table()
         console.result(table.markdown() if format is Format.md else table.text())

@@ -9,7 +9,7 @@ import typer
 
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug, Quiet
-from avis_cli.errors import AnnotationError, MediaError, UsageError
+from avis_cli.errors import AnnotationError, UsageError
 
 if TYPE_CHECKING:
     from avis_cli.media.clip import ClipInfo
@@ -34,6 +34,7 @@ def render(
     from avis_cli.media import decode
     from avis_cli.results import ClipResult
     from avis_cli.writers.output_file import output_file
+    from avis_cli.writers.overlay import overlay_clip
 
     output = tracks.with_name("overlay.mp4") if output is None else output
     for given in (tracks, clip):
@@ -45,7 +46,8 @@ def render(
         for warning in info.warnings:
             console.warn(warning)
         _require_same_clip(result, info, tracks)
-        _draw(part, result, clip, info)
+        with console.progress_bar() as progress:
+            overlay_clip(part, result, clip, info, progress=progress, warn=console.warn)
     console.result(str(output))
 
 
@@ -57,22 +59,3 @@ def _require_same_clip(result: ClipResult, info: ClipInfo, tracks: Path) -> None
             hint=f"give the clip it was made from ({source.file})",
             file=tracks,
         )
-
-
-def _draw(part: Path, result: ClipResult, clip: Path, info: ClipInfo) -> None:
-    from avis_cli.media.decode import FrameReader
-    from avis_cli.writers.overlay import overlay_span, overlay_waveform, write_overlay
-
-    start, end = overlay_span(result, info)
-    try:
-        waveform = overlay_waveform(clip, info, start=start, end=end)
-    except MediaError as error:
-        waveform = None
-        console.warn(f"the timeline has no waveform: {error}")
-    frames = FrameReader(clip, info, start=start, end=end)
-    with frames, console.progress_bar() as progress:
-        write_overlay(
-            part, result, frames, info, waveform=waveform, source=clip, start=start, end=end, progress=progress
-        )
-    for warning in frames.warnings:
-        console.warn(warning)

@@ -24,11 +24,11 @@ def _solver() -> Callable[..., Any]:
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         if hasattr(module, "linear_sum_assignment"):
-            return module.linear_sum_assignment  # type: ignore[no-any-return]
+            return module.linear_sum_assignment
     # the module is private to scipy and may move
     from scipy.optimize import linear_sum_assignment
 
-    return linear_sum_assignment  # type: ignore[no-any-return]
+    return linear_sum_assignment
 
 
 _solve = _solver()

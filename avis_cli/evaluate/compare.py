@@ -50,7 +50,12 @@ def compare(this: Report, other: Report, other_name: str) -> list[Table]:
         ("Changes by category, corrected", this.categories, other.categories),
         ("Changes by video, corrected", this.videos, other.videos),
     ):
-        shared = {name: pair for name, pair in mine_of.items() if name in theirs_of}
+        # without a value for FSLA there is no track in either: nothing to compare
+        shared = {
+            name: pair
+            for name, pair in mine_of.items()
+            if name in theirs_of and (pair.corrected.FSLA is not None or theirs_of[name].corrected.FSLA is not None)
+        }
         if shared:
             tables.append(_changes(heading, shared, theirs_of))
     return tables

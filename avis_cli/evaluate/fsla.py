@@ -88,7 +88,9 @@ def correct_frames(
     placed = np.zeros((frames, len(predictions)), bool)
     pairs = _pair(truths, association)
     real = pairs.score > 0
-    partners = zip(pairs.truths[pairs.rows[real]].tolist(), pairs.predictions[pairs.columns[real]].tolist(), strict=True)
+    partners = zip(
+        pairs.truths[pairs.rows[real]].tolist(), pairs.predictions[pairs.columns[real]].tolist(), strict=True
+    )
     for i, j in partners:
         sounds, shows = truth_shown[:, i], prediction_shown[:, j]
         both = sounds & shows
@@ -102,9 +104,7 @@ def correct_frames(
             faults.weak[both & (iou <= 0.5)] += 1
             limit[both] = np.minimum(limit, iou)[both]
     missing = truth_shown & ~answered
-    faults = replace(
-        faults, missed=missing.sum(axis=1), extra=(prediction_shown & ~placed).sum(axis=1, dtype=np.int64)
-    )
+    faults = replace(faults, missed=missing.sum(axis=1), extra=(prediction_shown & ~placed).sum(axis=1, dtype=np.int64))
     sounding, shown = truth_shown.sum(axis=1), prediction_shown.sum(axis=1)
     limit[missing.any(axis=1) | (sounding != shown)] = WRONG
     return FslaFrames(np.minimum(sounding, 2), limit), faults

@@ -77,4 +77,6 @@ def _in_processes(work: _Work, parts: Sequence[range], processes: int) -> Iterat
         with ProcessPoolExecutor(processes, mp_context=context, initializer=_adopt, initargs=(work,)) as pool:
             yield from pool.map(_score, parts)
     except BrokenProcessPool:
-        raise AvisError("one of the processes of the evaluation was killed", hint="use fewer of them (--jobs)") from None
+        raise AvisError(
+            "one of the processes of the evaluation was killed", hint="use fewer of them (--jobs)"
+        ) from None

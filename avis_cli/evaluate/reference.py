@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from avis_cli.evaluate.scores_file import Report
 from avis_cli.evaluate.tables import Table, number
@@ -27,6 +28,11 @@ PUBLISHED = (
     Published("avism-swinl-in", "Swin-L", "ImageNet", 49.15, 68.81, 49.06),
     Published("avism-swinl-coco", "Swin-L", "COCO", 52.49, 71.13, 53.46),
 )
+
+
+def published() -> list[dict[str, Any]]:
+    """The same for JSON."""
+    return [asdict(entry) for entry in PUBLISHED]
 
 
 def reference_table(run: Report | None = None) -> Table:

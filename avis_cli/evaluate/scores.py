@@ -41,7 +41,7 @@ class Headline:
     AssRe: float | None
     AssPr: float | None
     LocA: float | None
-    mAP: float | None
+    mAP: float | None  # noqa: N815 (its usual spelling)
     AP_small: float | None
     AP_medium: float | None
     AP_large: float | None
@@ -155,14 +155,15 @@ class Scores:
         fsla_mean = [None] * 4 if fsla is None else [_percent(float(row.mean())) for row in fsla.ratios()]
         # the released evaluator reads -100 where there is no ground truth, and so does its column
         precision = [_percent(float(row.mean()), missing=None if self.released else -1.0) for row in (*ap, ar[0])]
-        return Headline(
+        values: list[Any] = [
             *fsla_mean,
             *(_percent(float(getattr(hota_mean, part).mean())) for part in hota.PARTS),
             *precision,
-            IDSW=clear.switches,
-            MOTA=100 * clear.mota,
-            IDF1=100 * identity.idf1,
-        )
+            clear.switches,
+            100 * clear.mota,
+            100 * identity.idf1,
+        ]
+        return Headline(*values)
 
 
 def _percent(fraction: float, missing: float | None = None) -> float | None:

@@ -46,11 +46,15 @@ def read_scores(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BY
             got="something else",
             hint="evaluate that run first",
         )
-    return report_of(top)
+    return _report(top)
 
 
-def report_of(top: Node) -> Report:
+def report_of(document: dict[str, Any]) -> Report:
     """The typed form of the layout; a metric that is missing is undefined."""
+    return _report(Node(document))
+
+
+def _report(top: Node) -> Report:
     counts = top.key("counts").value if top.has("counts") else {}
     return Report(
         overall=_pair(top),
@@ -76,6 +80,8 @@ def _pair(node: Node) -> Pair:
 
 
 def _headline(node: Node) -> Headline:
+    if not isinstance(node.value, dict):
+        node.refuse("an object with the metrics")
     values: dict[str, Any] = {}
     for name in METRICS:
         item = node.key(name) if node.has(name) else None

@@ -23,8 +23,7 @@ def layout(evaluation: Evaluation) -> dict[str, Any]:
         for c, category in enumerate(evaluation.categories)
     }
     per_video = {
-        key: _video(evaluation, video)
-        for key, video in zip(_keys(evaluation.videos), evaluation.videos, strict=True)
+        key: _video(evaluation, video) for key, video in zip(_keys(evaluation.videos), evaluation.videos, strict=True)
     }
     return {
         **vars(released.headline()),

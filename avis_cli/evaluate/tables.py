@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH = 100  # columns
-_GAP = " "
+_GAPS = ("  ", " ")  # between columns: the first that fits
 _SHORTEST_NAME = 8
 
 
@@ -28,27 +28,29 @@ class Table:
         """Aligned columns; names that do not fit are cut."""
         lines = [self.header, *self.rows]
         widths = [max(len(row[column]) for row in lines) for column in range(len(self.header))]
-        _shrink(widths, 0, _SHORTEST_NAME)
-        for column in sorted(self.left, reverse=True):
-            _shrink(widths, column, _SHORTEST_NAME)
+        gap = next((gap for gap in _GAPS if _total(widths, gap) <= WIDTH), _GAPS[-1])
+        for column in (0, *sorted(self.left, reverse=True)):
+            surplus = _total(widths, gap) - WIDTH
+            if surplus > 0:
+                widths[column] = max(min(widths[column], _SHORTEST_NAME), widths[column] - surplus)
         out = [cut(self.title, WIDTH)]
         if self.groups:
-            out.append(self._group_line(widths))
-        out += [self._line(row, widths) for row in lines]
+            out.append(self._group_line(widths, gap))
+        out += [self._line(row, widths, gap) for row in lines]
         return "\n".join(out)
 
-    def _line(self, row: Sequence[str], widths: Sequence[int]) -> str:
+    def _line(self, row: Sequence[str], widths: Sequence[int], gap: str) -> str:
         cells = [
             cut(cell, width).ljust(width) if column == 0 or column in self.left else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        return _GAP.join(cells).rstrip()
+        return gap.join(cells).rstrip()
 
-    def _group_line(self, widths: Sequence[int]) -> str:
+    def _group_line(self, widths: Sequence[int], gap: str) -> str:
         line, column = " " * widths[0], 1
         for heading, count in self.groups:
-            width = sum(widths[column : column + count]) + len(_GAP) * (count - 1)
-            line += _GAP + (f" {heading} ".center(width, "-") if heading else " " * width)
+            width = _total(widths[column : column + count], gap)
+            line += gap + (f" {heading} ".center(width, "-") if heading else " " * width)
             column += count
         return line.rstrip()
 
@@ -64,10 +66,8 @@ class Table:
         return f"### {_escaped(self.title)}\n\n{body}"
 
 
-def _shrink(widths: list[int], column: int, least: int) -> None:
-    surplus = sum(widths) + len(_GAP) * (len(widths) - 1) - WIDTH
-    if surplus > 0:
-        widths[column] = max(min(widths[column], least), widths[column] - surplus)
+def _total(widths: Sequence[int], gap: str) -> int:
+    return sum(widths) + len(gap) * (len(widths) - 1)
 
 
 def cut(text: str, width: int) -> str:
@@ -82,8 +82,8 @@ def cut_path(path: str, width: int) -> str:
 
 def _escaped(cell: str) -> str:
     # two spaces set a name in: Markdown would swallow them
-    shown = cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-    return "&emsp;" + shown.strip() if cell.startswith("  ") else " ".join(shown.split())
+    shown = " ".join(cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
+    return f"&emsp;{shown}" if cell.startswith("  ") else shown
 
 
 def number(value: float | None, digits: int = 2) -> str:

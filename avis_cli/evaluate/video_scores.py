@@ -63,7 +63,7 @@ def score_video(video: Video, categories: Sequence[int], *, holds_first: bool) -
     solid_association = association if solid is shown else _associate(solid)
     released_frames, failure = _released(video.truths, video.predictions, shown, association)
     corrected_frames, faults = fsla.correct_frames(video.truths, video.predictions, solid, solid_association)
-    occurring = {track.category_id for track in (*video.truths, *video.predictions)}
+    occurring = {track.category_id for track in video.truths} | {track.category_id for track in video.predictions}
     released, corrected = {}, {}
     for category in categories:
         if category in occurring:

@@ -8,9 +8,8 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from avis_cli.errors import OutputError, UsageError, WeightsError
 from avis_cli.hub import store
@@ -20,9 +19,6 @@ from avis_cli.hub.model_card import model_card
 from avis_cli.model.config import PRESETS, AvismConfig
 from avis_cli.model.safetensors_header import read_header
 from avis_cli.progress import Progress, silent
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 HASHED_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth")  # published weights carry the start of their SHA-256 in the name
 
@@ -50,33 +46,35 @@ def import_released(
     ``name``: which preset it is; told by the tensors' names if None. Every tensor has to match the preset's network.
     Raises WeightsError for a file that does not, UsageError if there is an import of that name already.
     """
-    from avis_cli.model import vggish as audio
-    from avis_cli.model import weights_file
+    from avis_cli.model import released, weights_file
 
-    tensors, metadata = weights_file.read(checkpoint)
-    network, included = audio.split_off(tensors)
-    preset = _preset(checkpoint, network, metadata, name)
-    target = store.imported_file(preset)
+    if vggish is not None:
+        _check_name(vggish, progress)
+    found = released.read_released(checkpoint, name)
+    known = load_manifest().models.get(found.preset)
+    if known is not None and known.bundled:
+        raise UsageError(f"{found.preset} is bundled", hint="use the file itself: --model FILE", file=checkpoint)
+    target = store.imported_file(found.preset)
     if target.exists() and not overwrite:
-        raise UsageError(f"{preset} is imported already", hint="add --overwrite to replace it", file=target)
-    named = _checked(checkpoint, preset, network)
-    heard = _vggish(vggish, progress) if vggish is not None else included
-    named |= {f"{audio.PREFIX}{key}": tensor for key, tensor in heard.items()}
-    store.check_room(target.parent, sum(tensor.numel() * tensor.element_size() for tensor in named.values()))
+        raise UsageError(f"{found.preset} is imported already", hint="add --overwrite to replace it", file=target)
+    if vggish is not None:
+        found = replace(found, vggish=released.read_vggish(vggish))
+    tensors = found.tensors()
+    store.check_room(target.parent, sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()))
     source = f"{checkpoint.name} (sha256 {store.checksum(checkpoint, progress)})"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        config = json.dumps(PRESETS[preset].to_dict())
+        config = json.dumps(PRESETS[found.preset].to_dict())
         # without its sidecar a file is not loaded: a kill between the two writes leaves nothing that looks right
         store.sidecar(target).unlink(missing_ok=True)
-        weights_file.write(target, named, {"preset": preset, "source": source, "config": config})
+        weights_file.write(target, tensors, {"preset": found.preset, "source": source, "config": config})
         sha256 = store.checksum(target, progress)
         store.write_sidecar(target, sha256)
     except OSError as error:
         raise OutputError(
             f"cannot keep the weights ({error.strerror or error})", hint="set AVIS_HOME to another folder", file=target
         ) from error
-    return Imported(target, preset, sha256, bool(heard))
+    return Imported(target, found.preset, sha256, bool(found.vggish))
 
 
 def export(wanted: str, folder: Path, *, offline: bool = False, progress: Progress = silent) -> Path:
@@ -100,45 +98,14 @@ def export(wanted: str, folder: Path, *, offline: bool = False, progress: Progre
     return _write_folder(folder, resolved.path, file, texts)
 
 
-def _preset(checkpoint: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], name: str | None) -> str:
-    from avis_cli.model.recognise import recognise
-
-    try:
-        preset = name or metadata.get("preset") or recognise(tensors)
-    except WeightsError as error:
-        raise WeightsError(error.cause, hint=error.hint, file=checkpoint) from error
-    if preset not in PRESETS:
-        raise UsageError(f"no preset called {preset!r}", hint=f"there are {', '.join(PRESETS)}")
-    return preset
-
-
-def _checked(checkpoint: Path, preset: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under our names, each one matching the preset's network."""
-    from avis_cli.model.build import build
-    from avis_cli.model.checkpoint import load
-
-    network = build(PRESETS[preset])
-    try:
-        load(network, tensors)
-    except WeightsError as error:
-        raise WeightsError(error.cause, hint=error.hint, file=checkpoint) from error
-    return dict(network.state_dict())
-
-
-def _vggish(path: Path, progress: Progress) -> dict[str, Tensor]:
-    from avis_cli.model import weights_file
-    from avis_cli.model.vggish import load_vggish
-
+def _check_name(path: Path, progress: Progress) -> None:
+    """WeightsError if the file's name carries the start of another checksum than the file has."""
     named = HASHED_NAME.search(path.name)
     found = store.checksum(path, progress)
     if named is not None and not found.startswith(named[1]):
         raise WeightsError(
             f"wrong checksum: sha256 {found}, its name promises {named[1]}...", hint="download it again", file=path
         )
-    try:
-        return dict(load_vggish(weights_file.read(path)[0]).state_dict())
-    except WeightsError as error:
-        raise WeightsError(error.cause, hint=error.hint, file=path) from error
 
 
 def _config_of(path: Path, preset: str, metadata: Mapping[str, str]) -> AvismConfig:

@@ -11,6 +11,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from avis_cli.errors import MediaError
+
 SAMPLE_RATE = 16_000  # Hz; what the audio networks read
 
 
@@ -56,6 +58,15 @@ class ClipInfo:
     time_base: Fraction | None = None
     video_stream: int | None = None
     identity: tuple[int, int] | None = None
+
+    def require_sound(self) -> None:
+        """Raise MediaError if the clip has no audio stream."""
+        if self.audio is None:
+            raise MediaError(
+                "no audio stream: cannot tell what sounds",
+                hint="--allow-silent goes by the picture alone",
+                file=self.file,
+            )
 
 
 @dataclass(frozen=True, eq=False)

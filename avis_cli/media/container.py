@@ -73,16 +73,18 @@ def open_media(
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     identity: tuple[int, int] | None = None,
+    decoding: bool = True,
 ) -> Iterator[InputContainer]:
     """Open a media file for demuxing, closing it at the end; no picture larger than ``max_pixels`` gets decoded.
 
+    Without ``decoding`` not even the opening may decode: stream descriptions then hold what the headers say.
     ``identity`` is what ``file_identity`` said when the file was probed: a file that has changed since is refused.
     Raises MediaError naming the cause where the file cannot be read as media.
     """
     with open_file(path) as file:
         if identity is not None and file_identity(file.fileno()) != identity:
             raise MediaError("the file has changed since it was first read", hint="run again", file=path)
-        options = {"max_pixels": str(max_pixels)}
+        options = {"max_pixels": str(max_pixels)} | ({} if decoding else {"codec_whitelist": "none"})
         try:
             container = av.open(
                 file,
@@ -107,10 +109,10 @@ def file_identity(path: str | os.PathLike[str] | int) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def explain(path: str | os.PathLike[str], fallback: str) -> MediaError:
-    """The error for a file that opened and then gave nothing: a cut-off index is named, else ``fallback`` stands."""
+def explain(path: str | os.PathLike[str], cause: str, hint: str) -> MediaError:
+    """The error for a file that opened and then gave nothing: a cut-off index if it has one, else ``cause``."""
     with open_file(path) as file:
-        return _incomplete(path) if _lacks_moov(file) else MediaError(fallback, file=path)
+        return _incomplete(path) if _lacks_moov(file) else MediaError(cause, hint=hint, file=path)
 
 
 def _refuse(url: str, flags: int, options: Any) -> NoReturn:

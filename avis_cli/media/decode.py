@@ -8,6 +8,7 @@ from typing import Any
 
 from av.container import InputContainer
 
+from avis_cli.errors import MediaError
 from avis_cli.media import packets, picture, streams
 from avis_cli.media.clip import ClipInfo
 from avis_cli.media.container import DEFAULT_MAX_PIXELS, explain, file_identity, open_media
@@ -35,9 +36,12 @@ def probe(
         stream = streams.choose_video(container, path, warnings)
         audio, tracks = streams.choose_audio(container, audio_track, path, warnings)
         open_decoder(stream, path, max_pixels)
-        first = next(packets.decode(container, stream, Damage()), None)
+        damage = Damage()
+        first = next(packets.decode(container, stream, damage), None)
+        if damage.encrypted:
+            raise MediaError("the video is encrypted (DRM)", hint="a copy without protection is needed", file=path)
         if first is None:
-            raise explain(path, "not one picture could be decoded")
+            raise _no_picture(path, max_pixels)
         require_size(first.width, first.height, path, max_pixels)
         way = _orientation(first, warnings)
         warnings += picture.peculiarities(first)
@@ -65,6 +69,16 @@ def probe(
             video_stream=stream.index,
             identity=file_identity(path),
         )
+
+
+def _no_picture(path: str | os.PathLike[str], max_pixels: int) -> MediaError:
+    """Why a file opened and then gave not one picture: too large a picture by its own header, or damage."""
+    with open_media(path, max_pixels=max_pixels, decoding=False) as container:
+        for stream in container.streams.video:
+            if stream.codec_context is not None:
+                require_size(stream.codec_context.width, stream.codec_context.height, path, max_pixels)
+    hint = f"it is damaged, or its pictures have more than {max_pixels} pixels (--max-pixels raises the limit)"
+    return explain(path, "not one picture could be decoded", hint)
 
 
 def _orientation(frame: Any, warnings: list[str]) -> Orientation:

@@ -23,6 +23,7 @@ from avis_cli.media.packets import Damage
 from avis_cli.media.timeline import Shown, Timeline, on_grid
 
 USUAL_STEP = Fraction(1, 25)  # seconds between frames where nothing tells
+_CUT_SHORT = Fraction(1, 2)  # seconds missing at the end that are worth a word
 _SEEK_FROM = Fraction(2)  # seconds; decoding to an earlier start is cheaper than seeking
 _SEEK_AHEAD = Fraction(1, 2)  # seconds before the start to look for a key frame
 
@@ -154,7 +155,12 @@ class FrameReader:
             step = following.time - held.time
             yield Shown(held.picture, held.time, following.time)
             held = following
-        yield Shown(held.picture, held.time, held.time + (held.duration or step))
+        until = held.time + (held.duration or step)
+        if not self.stopped and until + max(2 * step, _CUT_SHORT) < self._clip.duration:
+            self._warn(
+                f"the pictures end at {float(until):.3f} s of {float(self._clip.duration):.3f} s: a cut-off file?"
+            )
+        yield Shown(held.picture, held.time, until)
 
     def _timed_from_start(self) -> Iterator[_Timed]:
         if self._start >= _SEEK_FROM:

@@ -15,10 +15,14 @@ MAX_FAILURES_IN_A_ROW = 8
 
 @dataclass
 class Damage:
-    """What could not be read. ``failures``: packets or pictures skipped; ``stopped``: too many came in a row."""
+    """What could not be read.
+
+    ``failures``: packets or pictures skipped; ``stopped``: too many came in a row; ``encrypted``: a packet said so.
+    """
 
     failures: int = 0
     stopped: bool = False
+    encrypted: bool = False
     in_a_row: int = 0
     armed: bool = True  # whether failures count towards a row yet
 
@@ -59,6 +63,7 @@ def decode(container: InputContainer, stream: Any, damage: Damage) -> Iterator[A
     damage.armed = False
     for packet in demux(container, [stream], damage):
         damage.armed = damage.armed or packet.is_keyframe
+        damage.encrypted = damage.encrypted or _is_encrypted(packet)
         yield from decode_packet(stream, packet, damage)
         if damage.stopped:
             break
@@ -80,6 +85,11 @@ def decode_packet(stream: Any, packet: av.Packet | None, damage: Damage) -> Iter
         else:
             damage.succeed()
             yield frame
+
+
+def _is_encrypted(packet: Any) -> bool:
+    look = getattr(packet, "has_sidedata", None)  # not in every PyAV: such a packet then only fails to decode
+    return look is not None and look("encryption_info")
 
 
 def stamp(frame: Any, stream: Any) -> Fraction | None:

@@ -116,20 +116,23 @@ def place(blocks: Iterable[tuple[Fraction | None, Samples]], rate: int, begin: F
 
     What sounds before ``begin`` is cut, gaps are silent, what would sound twice is cut. Timestamps that differ from
     the count of samples by no more than ``JITTER`` are taken as the count. A clock set anew in the file (back by more
-    than a second, ahead by more than an hour) is followed without a gap.
+    than a second, ahead by more than an hour) is followed without a gap, until the old clock fits again.
     """
     cursor = 0  # of the next sample to yield, counted from ``begin``
     expected: int | None = None  # where the next block should begin
-    shift = 0
+    shift = 0  # samples by which the clock has been set anew
     for time, block in blocks:
-        index = expected if time is None else round((time - begin) * rate) + shift
-        if index is None:
-            index = 0
-        if expected is not None and index != expected:
-            if abs(index - expected) <= JITTER * rate:
-                index = expected
-            elif not -REWIND * rate < index - expected < LEAP * rate:
-                shift += expected - index
+        if time is None:
+            index = expected or 0
+        elif expected is None:
+            index = round((time - begin) * rate)
+        else:
+            index = round((time - begin) * rate)
+            shift = 0 if abs(index - expected) < REWIND * rate else shift
+            index += shift
+            if not -REWIND * rate < index - expected < LEAP * rate:
+                shift, index = shift + expected - index, expected
+            elif abs(index - expected) <= JITTER * rate:
                 index = expected
         expected = index + block.shape[1]
         for gap in range(cursor, index, _CHUNK):

@@ -17,7 +17,6 @@ Path = str | os.PathLike[str]
 _STILL = 1 << 10 | 1 << 11 | 1 << 20  # dispositions: attached picture, timed thumbnails, still image
 _DEFAULT = 1
 _FASTEST = 1000  # frames per second; a header that claims more is not believed
-_ENCRYPTED_TAGS = ("encv", "enca", "drmi", "drms")
 
 
 def choose_video(container: InputContainer, path: Path, warnings: list[str]) -> Any:
@@ -83,13 +82,6 @@ def codec_name(stream: Any) -> str:
     if context is None:
         return "unknown to this FFmpeg"
     return getattr(context.codec, "canonical_name", None) or context.name
-
-
-def require_unencrypted(stream: Any, path: Path) -> None:
-    """Raise MediaError for a stream whose samples are encrypted."""
-    tag = getattr(stream.codec_context, "codec_tag", "")
-    if tag in _ENCRYPTED_TAGS:
-        raise MediaError("the video is encrypted (DRM)", hint="a file without copy protection is needed", file=path)
 
 
 def nominal_rate(stream: Any) -> Fraction | None:

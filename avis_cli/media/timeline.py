@@ -30,11 +30,13 @@ class Timeline:
 
     A missing timestamp is one nominal ``step`` after the previous picture. One at or before the previous picture's is
     placed half a step after it. A jump back by more than a second or ahead by more than an hour is a clock set anew:
-    the picture follows one step after the previous one, and so does everything after it.
+    the picture follows one step after the previous one, and so does everything after it, until the old clock fits
+    again (within a second after the previous picture): then it was one bad timestamp.
     """
 
     def __init__(self, origin: Fraction, step: Fraction) -> None:
-        self._shift = -origin
+        self._origin = origin
+        self._shift = Fraction(0)  # by which the clock has been set anew
         self._step = step
         self._last: Fraction | None = None
         self.repaired = 0  # timestamps that were missing or out of order
@@ -42,13 +44,15 @@ class Timeline:
     def place(self, stamp: Fraction | None) -> Fraction:
         """The clip time of the next picture, whose timestamp in the file is ``stamp`` (seconds)."""
         last = self._last
+        if last is not None and stamp is not None and last < stamp - self._origin <= last + REWIND:
+            self._shift = Fraction(0)
         if last is None:
-            time = Fraction(0) if stamp is None else max(stamp + self._shift, Fraction(0))
+            time = Fraction(0) if stamp is None else max(stamp - self._origin, Fraction(0))
         elif stamp is None:
             time = last + self._step
             self.repaired += 1
         else:
-            time = stamp + self._shift
+            time = stamp - self._origin + self._shift
             if time <= last - REWIND or time > last + LEAP:
                 self._shift += last + self._step - time
                 time = last + self._step

@@ -86,7 +86,7 @@ class Model:
             if self.vggish is None:
                 raise WeightsError(
                     f"the weights of {self.name} hold no audio network",
-                    hint="import them together with it: avis weights import CHECKPOINT.pth --vggish vggish-10086976.pth",
+                    hint="import both: `avis weights import CHECKPOINT.pth --vggish vggish-10086976.pth`",
                 )
             return sound.embed(self.vggish, patches, self.device)
 

@@ -12,9 +12,7 @@ from torch import Tensor
 GATE_FLOOR = 1e-4  # keeps the logarithms of the gate loss finite
 
 
-def similarity_loss(
-    frame_embed: Tensor, frame_assigned: Tensor, video_embed: Tensor, video_assigned: Tensor
-) -> Tensor:
+def similarity_loss(frame_embed: Tensor, frame_assigned: Tensor, video_embed: Tensor, video_assigned: Tensor) -> Tensor:
     """Binary cross-entropy of dot products between matched frame tokens and matched video queries, 1 for one object.
 
     ``frame_embed`` (B, T, Q, C), ``frame_assigned`` (B, T, O), ``video_embed`` (B, N, C), ``video_assigned`` (B, O);
@@ -31,7 +29,9 @@ def similarity_loss(
     known = (frame_assigned >= 0).unsqueeze(-1) & (video_assigned >= 0)[:, None, None]
     each = F.binary_cross_entropy_with_logits(logits, same, reduction="none")
     positive, negative = known * same, known * (1.0 - same)
-    return 0.5 * sum(((each * part).sum() / part.sum().clamp(min=1.0) for part in (positive, negative)), logits.sum() * 0)
+    return 0.5 * sum(
+        ((each * part).sum() / part.sum().clamp(min=1.0) for part in (positive, negative)), logits.sum() * 0
+    )
 
 
 def gate_values(frame_logits: Tensor, similarity: Tensor, categories: Tensor) -> Tensor:

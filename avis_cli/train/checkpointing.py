@@ -26,7 +26,9 @@ def save(path: Path, state: dict[str, Any]) -> None:
         os.replace(partial, path)
     except OSError as error:
         raise OutputError(
-            f"the checkpoint cannot be written: {error.strerror or error}", hint="free space or choose another --out", file=path
+            f"the checkpoint cannot be written: {error.strerror or error}",
+            hint="free space or choose another --out",
+            file=path,
         ) from None
     finally:
         partial.unlink(missing_ok=True)

@@ -46,7 +46,9 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device."""
         return Batch(
-            self.frames.to(device, non_blocking=True), self.patches.to(device, non_blocking=True), self.targets.to(device)
+            self.frames.to(device, non_blocking=True),
+            self.patches.to(device, non_blocking=True),
+            self.targets.to(device),
         )
 
 

@@ -25,6 +25,11 @@ class Processes:
         """Whether this is the process that writes."""
         return self.rank == 0
 
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.count > 1:
+            dist.barrier()
+
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[Processes]:

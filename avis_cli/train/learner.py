@@ -90,9 +90,7 @@ class Learner(nn.Module):
     def _auxiliary_only(self, auxiliary: AuxiliaryLoss) -> StepLoss:
         total = self.recipe.dense * auxiliary.dense + self.recipe.tagging * auxiliary.tagging
         zero = total.detach() * 0
-        return StepLoss(
-            total, *(zero,) * 9, auxiliary.dense, auxiliary.tagging, auxiliary.accuracy, auxiliary.heard
-        )
+        return StepLoss(total, *(zero,) * 9, auxiliary.dense, auxiliary.tagging, auxiliary.accuracy, auxiliary.heard)
 
     def _whole(
         self, targets: ClipTargets, features: PixelFeatures, embeddings: Tensor, auxiliary: AuxiliaryLoss
@@ -106,7 +104,9 @@ class Learner(nn.Module):
         track_losses = self._video_level(tracks, targets)
         similarity, gate = self._association(frames, tracks, targets, frame_losses, track_losses)
         total = (
-            torch.stack([loss.total for loss in frame_losses + [loss for losses in track_losses for loss in losses]]).sum()
+            torch.stack(
+                [loss.total for loss in frame_losses + [loss for losses in track_losses for loss in losses]]
+            ).sum()
             + recipe.video.similarity * similarity
             + recipe.video.gate * gate
             + recipe.dense * auxiliary.dense

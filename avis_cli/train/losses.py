@@ -96,7 +96,12 @@ def _match(
     logits_at, truth_at = logits_at.view(M, Q, S, -1), truth_at.view(M, truth.shape[1] // S, S, -1)
     counted = targets.counted.unsqueeze(-1).expand_as(truth_at)
     costs = pair_costs(
-        class_logits.detach(), targets.categories, logits_at.flatten(2), truth_at.flatten(2), counted.flatten(2), weights
+        class_logits.detach(),
+        targets.categories,
+        logits_at.flatten(2),
+        truth_at.flatten(2),
+        counted.flatten(2),
+        weights,
     )
     return assign(costs, targets.is_object)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from avis_cli.model.avism import Avism
 from avis_cli.train.recipe import Recipe
 
 # modules whose own parameters are not decayed, as in the released training: norms and embeddings
@@ -74,10 +75,10 @@ class MovingAverage:
     ``network``: holds the averaged weights, never trained itself. Buffers are copied.
     """
 
-    def __init__(self, source: nn.Module, decay: float) -> None:
+    def __init__(self, source: Avism, decay: float) -> None:
         self.decay = decay
         self.updates = 0
-        self.network = copy.deepcopy(source).eval().requires_grad_(False)
+        self.network: Avism = copy.deepcopy(source).eval().requires_grad_(False)
 
     @torch.no_grad()
     def update(self, source: nn.Module) -> None:

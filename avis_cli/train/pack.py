@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -95,8 +95,10 @@ def _mapped(path: Path, kind: type[np.generic]) -> NDArray[Any]:
     return np.memmap(path, dtype=kind, mode="r")
 
 
-def packed(source: ClipSource, folder: Path, fingerprint: str, progress: Progress = silent) -> PackedSource:
-    """``source`` as a pack in ``folder``: the one that is there if it carries ``fingerprint``, else made now."""
+def packed(
+    source: Callable[[], ClipSource], folder: Path, fingerprint: str, progress: Progress = silent
+) -> PackedSource:
+    """``source()`` as a pack in ``folder``: the one that is there if it carries ``fingerprint``, else made now."""
     index = folder / "index.json"
     try:
         if json.loads(index.read_text(encoding="utf-8"))["fingerprint"] == fingerprint:
@@ -106,12 +108,14 @@ def packed(source: ClipSource, folder: Path, fingerprint: str, progress: Progres
     partial = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     try:
         partial.mkdir(parents=True)
-        _write(source, partial, fingerprint, progress)
+        _write(source(), partial, fingerprint, progress)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(partial, folder)
     except OSError as error:
         raise OutputError(
-            f"the packed clips cannot be written: {error.strerror or error}", hint="free space or choose --cache", file=folder
+            f"the packed clips cannot be written: {error.strerror or error}",
+            hint="free space or choose --cache",
+            file=folder,
         ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)

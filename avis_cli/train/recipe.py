@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from avis_cli.errors import UsageError
 from avis_cli.train.augment import Augmentation
 from avis_cli.train.losses import LossWeights
 
@@ -53,6 +54,8 @@ class Recipe:
     clip_norm: float = 0.01
     ema: float = 0.0
     """Decay of the weights' moving average, which is what is saved; 0 for none."""
+    saved_half: bool = False
+    """Whether the weights file holds float16."""
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     hears: bool = True
@@ -63,7 +66,7 @@ class Recipe:
         return asdict(self)
 
 
-RELEASED = Recipe()
+RELEASED = Recipe(augmentation=Augmentation(colour=0.0, gain=0.0, noise=0.0, bands=0, short_sides=(288, 512), crop=0.5))
 """Section 4 of AVISM (arXiv 2310.18709) with the similarity loss weighted as it names it."""
 
 TINY = Recipe(
@@ -85,7 +88,8 @@ TINY = Recipe(
     warmup_steps=150,
     clip_norm=5.0,
     ema=0.998,
-    augmentation=Augmentation(),
+    saved_half=True,
+    augmentation=Augmentation(mute=0.03, swap=0.03),
 )
 """From scratch on the synthetic world, on two processor cores."""
 
@@ -105,6 +109,18 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 """What a run goes without -> the fields that say so."""
 
 
-def without(recipe: Recipe, part: str) -> Recipe:
-    """``recipe`` for the ablation that leaves out ``part``."""
-    return replace(recipe, **ABLATIONS[part])
+def chosen_recipe(
+    preset: str, *, without: str | None = None, clips: int | None = None, rate: float | None = None
+) -> Recipe:
+    """The recipe of a preset, changed: ``without`` a part (an ablation), ``clips`` of five frames in a step (longer clips
+    in proportion), the highest learning ``rate``. Raises UsageError for a part that cannot be left out."""
+    recipe = recipe_for(preset)
+    if without is not None:
+        if without not in ABLATIONS:
+            raise UsageError(f"no part named {without!r} can be left out", hint=f"there are {', '.join(ABLATIONS)}")
+        recipe = replace(recipe, **ABLATIONS[without])
+    if clips is not None:
+        scale = clips / recipe.shapes[0].clips
+        shapes = tuple(replace(shape, clips=max(1, round(shape.clips * scale))) for shape in recipe.shapes)
+        recipe = replace(recipe, shapes=shapes)
+    return recipe if rate is None else replace(recipe, learning_rate=rate)

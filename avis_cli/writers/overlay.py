@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from avis_cli.errors import MediaError
 from avis_cli.media.clip import SAMPLE_RATE, ClipInfo, Frame, Waveform
-from avis_cli.media.decode import read_waveform
+from avis_cli.media.decode import FrameReader, read_waveform
 from avis_cli.media.encode import write_video
 from avis_cli.progress import Progress, silent
 from avis_cli.results import ClipResult
@@ -48,6 +49,33 @@ def write_overlay(
             yield replace(frame, image=painter.paint(frame.image, float(frame.time)))
 
     write_video(path, painted(), clip, source=source, start=start, end=end, progress=progress)
+
+
+def overlay_clip(
+    path: Path,
+    result: ClipResult,
+    source: str | os.PathLike[str],
+    clip: ClipInfo,
+    *,
+    progress: Progress = silent,
+    warn: Callable[[str], None],
+) -> None:
+    """``write_overlay`` of a file, from its own frames and sound, for the part of it that the result speaks about.
+
+    ``warn`` is told in a line each what could not be decoded.
+    """
+    start, end = overlay_span(result, clip)
+    waveform = None
+    try:
+        waveform = overlay_waveform(source, clip, start=start, end=end)
+    except MediaError as error:
+        warn(f"the timeline has no waveform: {error}")
+    with FrameReader(source, clip, start=start, end=end) as frames:
+        write_overlay(
+            path, result, frames, clip, waveform=waveform, source=source, start=start, end=end, progress=progress
+        )
+        for warning in frames.warnings:
+            warn(warning)
 
 
 def overlay_waveform(

@@ -1,0 +1,34 @@
+"""A trained network as a weights file that every command takes as ``--model``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from avis_cli.model import vggish, weights_file
+from avis_cli.model.avism import Avism
+
+NAME = "model.safetensors"
+
+
+def save_model(
+    path: Path, network: Avism, *, gate_threshold: float | None, source: str, half: bool, ear: nn.Module | None = None
+) -> None:
+    """Write ``network`` (its configuration with the chosen ``gate_threshold`` in the metadata) and, if it has no audio
+    encoder of its own, the ``ear`` it was trained with. ``half``: as float16. ``source``: where the weights come from."""
+    config = network.config
+    if gate_threshold is not None:
+        config = replace(config, gate_threshold=gate_threshold)
+    tensors: dict[str, Tensor] = dict(network.state_dict())
+    if ear is not None:
+        tensors |= {vggish.PREFIX + name: tensor for name, tensor in ear.state_dict().items()}
+    if half:
+        tensors = {
+            name: value.to(torch.float16) if value.is_floating_point() else value for name, value in tensors.items()
+        }
+    metadata = {"preset": config.name, "config": json.dumps(config.to_dict(), sort_keys=True), "source": source}
+    weights_file.write(path, tensors, metadata)

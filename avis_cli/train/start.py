@@ -1,0 +1,80 @@
+"""Where a run starts: a fresh network, or given weights, fitted to the categories of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from avis_cli.errors import UsageError
+from avis_cli.loading import load_model
+from avis_cli.model import checkpoint, weights_file
+from avis_cli.model.avism import Avism
+from avis_cli.model.build import build
+from avis_cli.model.config import PRESETS, AvismConfig
+from avis_cli.model.vggish import load_vggish
+
+CLASS_HEADS = ("localizer.class_head", "tracker.class_head")
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """``network`` to train, and the frozen ``ear`` that embeds its sound if it has no audio encoder of its own."""
+
+    network: Avism
+    ear: nn.Module | None
+
+
+def start(preset: str, categories: tuple[str, ...], init: str | None, vggish: Path | None, seed: int) -> Start:
+    """A network of ``preset`` for ``categories``, its weights drawn from ``seed`` or taken from ``init`` (a model's name or
+    file). ``vggish``: a VGGish weights file, for networks that need one and weights that do not hold it."""
+    if preset not in PRESETS:
+        raise UsageError(f"no preset is named {preset!r}", hint=f"there are {', '.join(PRESETS)}")
+    config = replace(PRESETS[preset], categories=categories)
+    torch.manual_seed(seed)
+    network = build(config)
+    ear = None if vggish is None else load_vggish(weights_file.read(vggish)[0])
+    if init is not None:
+        given = load_model(init)
+        _same_sizes(given.config, config, init)
+        checkpoint.load(
+            network, fitted(given.network.state_dict(), given.config.categories, network.state_dict(), categories)
+        )
+        ear = ear or given.vggish
+    if config.audio == "vggish" and ear is None:
+        raise UsageError(
+            f"{preset} hears through VGGish, whose weights are missing",
+            hint="give --vggish FILE, or --init with weights that hold them",
+        )
+    return Start(network, ear if config.audio == "vggish" else None)
+
+
+def _same_sizes(given: AvismConfig, wanted: AvismConfig, init: str) -> None:
+    if given.name != wanted.name:
+        raise UsageError(f"the weights {init} are {given.name}, not {wanted.name}", hint=f"give --preset {given.name}")
+
+
+def fitted(
+    given: Mapping[str, Tensor], known: tuple[str, ...], fresh: Mapping[str, Tensor], wanted: tuple[str, ...]
+) -> dict[str, Tensor]:
+    """``given`` weights for the ``known`` categories as weights for the ``wanted`` ones.
+
+    A category both have keeps its row of the class heads, and so does "no object" (the last row); the others get the
+    ``fresh`` network's.
+    """
+    tensors = dict(given)
+    if known == wanted:
+        return tensors
+    for head in CLASS_HEADS:
+        for part in ("weight", "bias"):
+            name = f"{head}.{part}"
+            rows = fresh[name].clone()
+            rows[-1] = given[name][-1]
+            for row, category in enumerate(wanted):
+                if category in known:
+                    rows[row] = given[name][known.index(category)]
+            tensors[name] = rows
+    return tensors
