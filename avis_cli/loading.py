@@ -19,7 +19,7 @@ from avis_cli.model.vggish import load_vggish, split_off
 from avis_cli.progress import Progress, silent
 
 
-__all__ = ["available_devices", "load", "load_model"]
+__all__ = ["Model", "available_devices", "load", "load_model"]
 
 
 def load_model(

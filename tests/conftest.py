@@ -1,9 +1,10 @@
-"""What every test shares: one thread per process for small tensors, and no user settings from outside."""
+"""What every test shares: no user settings from outside, and a tiny network with weights of its own."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,3 +17,29 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
         if name.startswith(("AVIS_", "HF_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AVIS_HOME", str(tmp_path_factory.mktemp("avis_home")))
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file of avism-tiny with random weights, its classes told apart boldly so that tracks come out."""
+    import torch
+
+    from avis_cli.model import weights_file
+    from avis_cli.model.build import build
+    from avis_cli.model.config import PRESETS
+
+    torch.manual_seed(7)
+    network = build(PRESETS["avism-tiny"])
+    with torch.no_grad():
+        network.tracker.class_head.weight.mul_(40)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    weights_file.write(path, network.state_dict(), {"preset": "avism-tiny", "source": "random weights"})
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_weights: Path) -> Any:
+    """The network of ``tiny_weights``, ready on the CPU."""
+    from avis_cli.loading import load_model
+
+    return load_model(tiny_weights)

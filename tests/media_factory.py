@@ -112,9 +112,9 @@ def make_clip(
         video = out.add_stream(codec, rate=fps, options=dict(_VIDEO_OPTIONS.get(codec, {}), **(options or {})))
         video.width, video.height = size
         video.pix_fmt = pix_fmt or _PIX_FMTS.get(codec, "yuv420p")
-        video.codec_context.time_base = (
-            1 / fps if all((t * fps).denominator == 1 for t in times) else Fraction(1, 90000)
-        )
+        moved = [(time + Fraction(video_offset)) * fps for time in times]
+        even = all(tick.denominator == 1 for tick in moved)
+        video.codec_context.time_base = 1 / fps if even else Fraction(1, 90_000)
         if aspect is not None:
             video.codec_context.sample_aspect_ratio = aspect
         if tune is not None:

@@ -225,7 +225,11 @@ case("track id twice", "predictions[1].id is 4 again", pred=[prediction(id=4), p
 twice = truth()
 case("annotation id twice", "annotations[1].id is 1 again", gt={**twice, "annotations": twice["annotations"] * 2})
 case("video id twice", "videos[1].id is 1 again", gt={**twice, "videos": twice["videos"] * 2})
-case("category id twice", "categories[1] is 1", gt={**twice, "categories": twice["categories"] * 2})
+case("category id twice", "categories[1].id is 1 again", gt={**twice, "categories": twice["categories"] * 2})
+case("category name twice", "categories[1].name is 'harp' again", gt={**twice, "categories": [
+    {"id": 1, "name": "harp"}, {"id": 2, "name": "harp"}]})  # fmt: skip
+case("very many categories", SCORED, gt={**twice, "categories": [
+    {"id": number, "name": str(number)} for number in range(2000)]})  # fmt: skip
 case("frames missing", "segmentations is a list of 1", "expected 2", pred=[prediction(segmentations=[ZEROS])])
 case("frames missing, annotated", "segmentations is a list of 0", gt=truth(segmentations=[], areas=[]))
 case("frames too many", SCORED, pred=[prediction(segmentations=[ZEROS] * 50)])

@@ -79,7 +79,9 @@ def test_variable_rate_is_exact(tmp_path: Path) -> None:
 
 def test_long_ntsc_does_not_drift(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
-    make_clip(path, size=(16, 16), fps=NTSC, seconds=40, audio=None)
+    make_clip(
+        path, size=(16, 16), fps=NTSC, seconds=40, audio=None, image=lambda n, size: np.zeros((*size, 3), np.uint8)
+    )
     frames, _ = read(path, rate=Fraction(1, 20))
     assert [frame.time for frame in frames] == [0, 20, 40]
     frames, _ = read(path)
@@ -273,9 +275,9 @@ def test_several_streams(tmp_path: Path) -> None:
     make_clip(small, size=(32, 32), seconds=1, audio=None)
     make_clip(large, size=(64, 48), seconds=1, audio=None)
     with av.open(str(small)) as one, av.open(str(large)) as two, av.open(str(path), "w") as out:
-        for source in (one, two):
-            stream = source.streams.video[0]
-            copy = out.add_stream_from_template(stream, opaque=True)
+        streams = [source.streams.video[0] for source in (one, two)]
+        copies = [out.add_stream_from_template(stream, opaque=True) for stream in streams]
+        for source, stream, copy in zip((one, two), streams, copies, strict=True):
             for packet in source.demux(stream):
                 if packet.size:
                     packet.stream = copy

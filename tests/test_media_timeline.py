@@ -90,7 +90,7 @@ def test_one_bad_timestamp_moves_nothing_after_it() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(-900, 9000), st.integers(1, 2000)), min_size=1, max_size=8), st.integers(-900, 900)
+    st.lists(st.tuples(st.integers(-900, 9000), st.integers(1, 900)), min_size=1, max_size=8), st.integers(-900, 900)
 )
 def test_placed_sound_follows_its_timestamps(blocks: list[tuple[int, int]], begin: int) -> None:
     blocks = sorted(blocks)

@@ -13,7 +13,7 @@ from avis_cli.errors import UsageError
 if TYPE_CHECKING:
     from avis_cli.cli.inputs import Job
     from avis_cli.hub import ResolvedWeights
-    from avis_cli.model.inference import Model
+    from avis_cli.loading import Model
     from avis_cli.results import ClipResult
 
 RESULTS = ("overlay", "masks", "tracks")

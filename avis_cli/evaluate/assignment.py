@@ -1,25 +1,26 @@
-"""scipy's linear sum assignment without the rest of ``scipy.optimize``.
+"""scipy's linear sum assignment without the rest of scipy.
 
-That package takes a third of a second to import, as long as everything else that an evaluation loads. The solver is a
-compiled module of its own inside it. Which of several equally good assignments it picks decides published numbers, so
-no other solver will do.
+``scipy.optimize`` takes a third of a second to import, longer than everything else that an evaluation loads. The
+solver is a compiled module of its own inside it. Which of several equally good assignments it picks decides published
+numbers, so no other solver will do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.machinery import ExtensionFileLoader, PathFinder
-from importlib.util import module_from_spec
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 
 def _solver() -> Callable[..., Any]:
-    spec = PathFinder.find_spec("_lsap", [str(Path(scipy.__file__).parent / "optimize")])
+    scipy = find_spec("scipy")
+    folders = [] if scipy is None else [str(Path(at) / "optimize") for at in scipy.submodule_search_locations or []]
+    spec = PathFinder.find_spec("_lsap", folders)
     if spec is not None and isinstance(spec.loader, ExtensionFileLoader):
         module = module_from_spec(spec)
         spec.loader.exec_module(module)

@@ -115,13 +115,14 @@ def _read_tracks(
         if id in ids:
             node.key("id").refuse("an id of its own", got=f"{id} again")
         ids.add(id)
-        masks: list[Any] = [item.value for item in node.key("segmentations").items(len(times))]
+        segmentations = node.key("segmentations")
+        segmentations.items(len(times))  # refuses what is no list of this length
         tracks.append(
             PredictedTrack(
                 entry=first_entry + len(tracks),
                 category_id=_category_id(node, dataset, settings.ignore_unknown),
                 score=node.key("score").number(),
-                masks=_at_frames(masks, chosen, frame, node),
+                masks=_at_frames(segmentations.value, chosen, frame, node),
             )
         )
     return tracks

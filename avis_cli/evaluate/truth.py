@@ -54,13 +54,18 @@ def _check_kind(top: Node) -> None:
 
 
 def _read_categories(node: Node) -> list[Category]:
-    categories = [Category(item.key("id").integer(), item.key("name").text()) for item in node.items()]
+    categories: list[Category] = []
+    ids: set[int] = set()
+    names: set[str] = set()
+    for item in node.items():
+        category = Category(unique(item.key("id"), ids), item.key("name").text())
+        if category.name in names:
+            item.key("name").refuse("a name of its own", got=f"{category.name!r} again")
+        ids.add(category.id)
+        names.add(category.name)
+        categories.append(category)
     if not categories:
         node.refuse("at least one category", got="empty: this is no ground truth")
-    for index, category in enumerate(categories):
-        if any(category.id == other.id or category.name == other.name for other in categories[:index]):
-            next_node = Node(None, f"{node.name}[{index}]", node.file)
-            next_node.refuse("an id and a name of its own", got=f"{category.id} {category.name!r} again")
     return categories
 
 

@@ -41,8 +41,6 @@ class Avism(nn.Module):
         self.localizer = localizer
         self.tracker = tracker
         self.audio_encoder = audio_encoder
-        self.frames_per_pass = 1
-        """Frames that go through the backbone together in ``localize`` and ``mask_features``: memory against speed."""
         self.register_buffer("pixel_mean", torch.tensor(config.pixel_mean)[:, None, None], persistent=False)
         self.register_buffer("pixel_std", torch.tensor(config.pixel_std)[:, None, None], persistent=False)
 
@@ -54,6 +52,11 @@ class Avism(nn.Module):
     def dtype(self) -> torch.dtype:
         """Of the parameters; under autocast the work is done in autocast's."""
         return self.pixel_mean.dtype
+
+    @property
+    def frames_per_pass(self) -> int:
+        """Frames that go through the backbone together: on a CPU more of them only leave the cache."""
+        return 1 if self.device.type == "cpu" else 8
 
     @torch.no_grad()
     def embed_audio(self, log_mel: Tensor) -> Tensor:

@@ -5,13 +5,16 @@ Shape letters: N video queries, K kept queries or pairs, M mask channels, T fram
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 PAIRS = 100  # best (query, class) pairs that are looked at
+LINES = 128  # of a mask that are resized together: they read few lines of the map and stay in the cache
 
 
 @dataclass(frozen=True)
@@ -83,20 +86,111 @@ def decode_masks(mask_embed: Tensor, mask_features: Tensor, sizes: MaskSizes) ->
     """mask_embed (K, M), mask_features (T, M, h, w) -> masks (K, T, H, W) of booleans, and their quality.
 
     Logits are resized bilinearly to the padded input, cropped to the frame, resized to the output and kept above 0; the
-    quality is that of the cropped ones. A window of frames at a time bounds the memory.
+    quality is that of the cropped ones. Give the frames window by window: K T H W bytes come back for each.
     """
-    K, T = len(mask_embed), len(mask_features)
-    masks = torch.zeros((K, T, *sizes.output), dtype=torch.bool, device=mask_features.device)
-    quality = MaskQuality.none(K, mask_features.device)
+    device = mask_features.device
+    masks = torch.zeros((len(mask_embed), len(mask_features), *sizes.output), dtype=torch.bool, device=device)
+    quality = MaskQuality.none(len(mask_embed), device)
     for frame, features in enumerate(mask_features):
-        logits = torch.einsum("km,mhw->khw", mask_embed.float(), features.float())
-        quality = quality + decode_frame(logits, sizes, masks[:, frame])
+        quality = quality + decode_frame(mask_embed, features, sizes, masks[:, frame])
     return masks, quality
 
 
-def decode_frame(logits: Tensor, sizes: MaskSizes, out: Tensor) -> MaskQuality:
-    up = F.interpolate(logits[None], sizes.padded, mode="bilinear", align_corners=False)[0, :, :sizes.frame[0], :sizes.frame[1]]
-    s = up.sigmoid(); m = s > 0.5
-    q = MaskQuality((s * m).double().sum((1, 2)), m.double().sum((1, 2)))
-    out.copy_(F.interpolate(up[None], sizes.output, mode="bilinear", align_corners=False)[0] > 0)
-    return q
+@torch.no_grad()
+def decode_frame(mask_embed: Tensor, features: Tensor, sizes: MaskSizes, out: Tensor) -> MaskQuality:
+    """One frame of ``decode_masks``: features (M, h, w); ``out`` (K, H, W), all False, gets the masks."""
+    height, width = features.shape[-2:]
+    to_frame, to_output = _resizings(height, width, sizes, features.device)
+    with torch.autocast(features.device.type, enabled=False):
+        logits = (mask_embed.float() @ features.float().flatten(1)).view(-1, height, width)  # (K, h, w)
+        inside = logits > 0
+        total, pixels = [], []
+        for mask, logit, (top, bottom), (left, right) in zip(
+            out, logits, _spans(inside.any(2)), _spans(inside.any(1)), strict=True
+        ):
+            if top == bottom:
+                total.append(logit.new_zeros(()))
+                pixels.append(logit.new_zeros((), dtype=torch.int64))
+                continue
+            # interpolation only mixes: nothing is positive where no cell near is, so the rest is never computed
+            surety, count = 0.0, 0
+            for _, fine in to_frame.around(logit, top, bottom, left, right):
+                positive = (fine > 0).sum()
+                # sigmoid(0) = 1/2 stands for every pixel outside, and is taken off again
+                surety = surety + fine.relu_().sigmoid_().sum() - 0.5 * (fine.numel() - positive)
+                count = count + positive
+            total.append(torch.as_tensor(surety))
+            pixels.append(torch.as_tensor(count))
+            for place, fine in to_output.around(logit, top, bottom, left, right):
+                mask[place] = fine > 0
+    if not total:
+        return MaskQuality.none(0, features.device)
+    return MaskQuality(torch.stack(total).double(), torch.stack(pixels).double())
+
+
+def _spans(hit: Tensor) -> list[tuple[int, int]]:
+    # booleans (K, n) -> first hit and one past the last of each; (0, 0) where there is none
+    first = hit.byte().argmax(1)
+    last = hit.shape[1] - hit.flip(1).byte().argmax(1)
+    some = hit.any(1)
+    return list(zip((first * some).tolist(), (last * some).tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """Linear resizing of one axis. ``weights`` (n_out, n_in); outputs that read input i are ``reach[i]`` (first, one past
+    the last), inputs that output o reads are ``reads[o]``.
+    """
+
+    weights: Tensor
+    reach: list[tuple[int, int]]
+    reads: list[tuple[int, int]]
+
+    def around(self, start: int, end: int) -> tuple[slice, slice]:
+        """Outputs that read any of the inputs start..end, and all inputs that those read."""
+        spans = [span for span in self.reach[start:end] if span[1] > 0]
+        if not spans:
+            return slice(0, 0), slice(0, 0)
+        first, last = spans[0][0], spans[-1][1]
+        return slice(first, last), slice(self.reads[first][0], self.reads[last - 1][1])
+
+
+@dataclass(frozen=True)
+class _Resizing:
+    rows: _Axis
+    columns: _Axis
+
+    def around(
+        self, logit: Tensor, top: int, bottom: int, left: int, right: int
+    ) -> Iterator[tuple[tuple[slice, slice], Tensor]]:
+        """logit (h, w) -> the part of its resized form that cells [top, bottom) x [left, right) have to do with, a few
+        lines at a time: where they are, and their values.
+        """
+        rows, _ = self.rows.around(top, bottom)
+        columns, from_columns = self.columns.around(left, right)
+        wide = logit[:, from_columns] @ self.columns.weights[columns, from_columns].T
+        for first in range(rows.start, rows.stop, LINES):
+            lines = slice(first, min(first + LINES, rows.stop))
+            from_rows = slice(self.rows.reads[lines.start][0], self.rows.reads[lines.stop - 1][1])
+            yield (lines, columns), self.rows.weights[lines, from_rows] @ wide[from_rows]
+
+
+@lru_cache(maxsize=4)
+def _resizings(height: int, width: int, sizes: MaskSizes, device: torch.device) -> tuple[_Resizing, _Resizing]:
+    """From a mask map to the frame, and on to the output."""
+    rows = _linear(height, sizes.padded[0])[: sizes.frame[0]]
+    columns = _linear(width, sizes.padded[1])[: sizes.frame[1]]
+    to_frame = _Resizing(_axis(rows, device), _axis(columns, device))
+    further_rows = _linear(sizes.frame[0], sizes.output[0]) @ rows
+    further_columns = _linear(sizes.frame[1], sizes.output[1]) @ columns
+    return to_frame, _Resizing(_axis(further_rows, device), _axis(further_columns, device))
+
+
+def _linear(length: int, out: int) -> Tensor:
+    # linear interpolation of one axis as a matrix (out, length), taken from PyTorch's own
+    return F.interpolate(torch.eye(length, dtype=torch.float64)[None], out, mode="linear", align_corners=False)[0].T
+
+
+def _axis(weights: Tensor, device: torch.device) -> _Axis:
+    used = weights != 0
+    return _Axis(weights.float().to(device), _spans(used.T), _spans(used))

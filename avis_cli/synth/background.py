@@ -160,12 +160,12 @@ class Background:
         )
 
     def at(self, time: float) -> Picture:
-        shift = [
-            self._spare * (1 + size * math.sin(2 * math.pi * time / period + phase))
+        # whole pixels: what moves by fractions is blurred anew in every picture, and costs a movie most of its bits
+        left, top = (
+            round(self._spare * (1 + size * math.sin(2 * math.pi * time / period + phase)))
             for size, period, phase in self._drift
-        ]
-        crop = np.array([[1, 0, -shift[0]], [0, 1, -shift[1]]])
-        picture = np.asarray(cv2.warpAffine(self._view, crop, (self._width, self._height)), np.uint8)
+        )
+        picture = self._view[top : top + self._height, left : left + self._width].copy()
         if self._flyers:
             painter = _painter(self._height, self._width, (0, 0, 0))
             painter.colour = picture

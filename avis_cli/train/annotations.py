@@ -1,8 +1,8 @@
 """An AVISeg-layout split as what training needs to know of each clip: its files, its objects, and when they sound.
 
 Layout: ``DATA/SPLIT.json`` (AVISeg / YouTube-VIS annotations), ``DATA/SPLIT/JPEGImages/VIDEO/*.jpg``,
-``DATA/SPLIT/WAVAudios/VIDEO.wav``; optionally ``DATA/SPLIT_objects.json`` with all visible objects, as `avis synth` writes.
-"""
+``DATA/SPLIT/WAVAudios/VIDEO.wav``; optionally ``DATA/SPLIT_objects.json`` with all visible objects, as `avis synth`
+writes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ OBJECTS_FORMAT = "avis-synth-objects"
 
 @dataclass(frozen=True)
 class ObjectEntry:
-    """An object of a clip: ``category`` 0..K-1; per frame its visible mask (None where it is not seen) and whether it is
-    both heard and seen."""
+    """An object of a clip: ``category`` 0..K-1; per frame its visible mask (None where it is not seen) and whether it
+    is both heard and seen."""
 
     category: int
     masks: Sequence[Mask | None]
@@ -32,8 +32,8 @@ class ObjectEntry:
 
 @dataclass(frozen=True)
 class ClipEntry:
-    """A clip: where its frames and its sound lie, pixels, and its objects. ``heard``: per category the frames in which it
-    is heard; ``complete``: whether silent objects are among ``objects``."""
+    """A clip: where its frames and its sound lie, pixels, and its objects. ``heard``: per category the frames in which
+    it is heard; ``complete``: whether silent objects are among ``objects``."""
 
     name: str
     frames: Sequence[Path]

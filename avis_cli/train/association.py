@@ -20,12 +20,12 @@ def similarity_loss(frame_embed: Tensor, frame_assigned: Tensor, video_embed: Te
     that clips with many objects do not drown the positives. Source: AVISM, arXiv 2310.18709, section 4 (after VITA,
     Heo et al., NeurIPS 2022, section 3.3).
     """
-    B, T, O = frame_assigned.shape
+    B, T, slots = frame_assigned.shape
     channels = frame_embed.shape[-1]
-    tokens = frame_embed.gather(2, frame_assigned.clamp(min=0).unsqueeze(-1).expand(B, T, O, channels))
-    tracks = video_embed.gather(1, video_assigned.clamp(min=0).unsqueeze(-1).expand(B, O, channels))
+    tokens = frame_embed.gather(2, frame_assigned.clamp(min=0).unsqueeze(-1).expand(B, T, slots, channels))
+    tracks = video_embed.gather(1, video_assigned.clamp(min=0).unsqueeze(-1).expand(B, slots, channels))
     logits = torch.einsum("btoc,bpc->btop", tokens.float(), tracks.float())
-    same = torch.eye(O, device=logits.device).expand_as(logits)
+    same = torch.eye(slots, device=logits.device).expand_as(logits)
     known = (frame_assigned >= 0).unsqueeze(-1) & (video_assigned >= 0)[:, None, None]
     each = F.binary_cross_entropy_with_logits(logits, same, reduction="none")
     positive, negative = known * same, known * (1.0 - same)
@@ -47,7 +47,8 @@ def gate_values(frame_logits: Tensor, similarity: Tensor, categories: Tensor) ->
 
 
 def gate_loss(gates: Tensor, sounding: Tensor, known: Tensor) -> Tensor:
-    """Binary cross-entropy of gates (B, O, T) against ``sounding``, over the (B, O) ``known`` tracks, both sides balanced."""
+    """Binary cross-entropy of gates (B, O, T) against ``sounding``, over the (B, O) ``known`` tracks, both sides
+    balanced."""
     gates = gates.clamp(GATE_FLOOR, 1.0 - GATE_FLOOR)
     known = known.unsqueeze(-1).expand_as(gates)
     parts = []

@@ -16,11 +16,12 @@ LOG_OFFSET = 0.01
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Chances and strengths. ``flip``: chance of a mirrored clip. ``colour``: largest relative change of contrast and of
-    each channel's gain, and of brightness as a share of 255. ``gain``: largest change of loudness in dB. ``noise``: largest
-    mel magnitude of added noise. ``bands``: most mel bands blanked at once. ``mute``, ``swap``: chances of silence and of another
-    clip's sound, in both of which nothing that is seen sounds. ``short_sides``: pixel range the shorter side is drawn from,
-    None to keep the size; ``long_side``: its limit for the longer side. ``crop``: chance of a crop, of 0.6 to 1 of each side."""
+    """Chances and strengths. ``flip``: chance of a mirrored clip. ``colour``: largest relative change of contrast and
+    of each channel's gain, and of brightness as a share of 255. ``gain``: largest change of loudness in dB. ``noise``:
+    largest mel magnitude of added noise. ``bands``: most mel bands blanked at once. ``mute``, ``swap``: chances of
+    silence and of another clip's sound, in both of which nothing that is seen sounds. ``short_sides``: pixel range the
+    shorter side is drawn from, None to keep the size; ``long_side``: its limit for the longer side. ``crop``: chance of
+    a crop, of 0.6 to 1 of each side."""
 
     flip: float = 0.5
     colour: float = 0.15
@@ -110,9 +111,9 @@ def _cropped(clip: RawClip, rng: np.random.Generator) -> RawClip:
     h, w = (max(round(side * rng.uniform(0.6, 1.0)), 1) for side in (height, width))
     top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
     window = (slice(top, top + h), slice(left, left + w))
-    masks = clip.masks[(..., *window)]
+    masks = clip.masks[:, :, window[0], window[1]]
     return replace(
-        clip, frames=clip.frames[(slice(None), *window)], masks=masks, sounding=clip.sounding & masks.any(axis=(2, 3))
+        clip, frames=clip.frames[:, window[0], window[1]], masks=masks, sounding=clip.sounding & masks.any(axis=(2, 3))
     )
 
 
@@ -123,7 +124,8 @@ def _resized(clip: RawClip, short: int, long: int) -> RawClip:
     if size == (width, height):
         return clip
     picture = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    frames = np.stack([cv2.resize(np.ascontiguousarray(frame), size, interpolation=picture) for frame in clip.frames])
+    scaled = [cv2.resize(np.ascontiguousarray(frame), size, interpolation=picture) for frame in clip.frames]
+    frames = np.stack(scaled).astype(np.uint8, copy=False)
     masks = np.zeros((*clip.masks.shape[:2], size[1], size[0]), dtype=bool)
     for o, t in zip(*np.nonzero(clip.masks.any(axis=(2, 3))), strict=True):
         masks[o, t] = cv2.resize(clip.masks[o, t].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)

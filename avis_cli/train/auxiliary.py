@@ -22,8 +22,9 @@ CUE_WEIGHT = 0.5
 
 @dataclass(frozen=True, eq=False)
 class AuxiliaryLoss:
-    """``category``, ``centre``, ``cue``: of the dense map; ``tagging``: of the sound; ``accuracy``: mean over categories of
-    the share of object cells named right; ``heard``: the mean over categories of the share of sounding frames tagged."""
+    """``category``, ``centre``, ``cue``: of the dense map; ``tagging``: of the sound; ``accuracy``: mean over
+    categories of the share of object cells named right; ``heard``: the mean over categories of the share of sounding
+    frames tagged."""
 
     category: Tensor
     centre: Tensor
@@ -64,7 +65,8 @@ class AuxiliaryHeads(nn.Module):
 
 
 def balanced_cross_entropy(logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean over the classes that are there of their cells' mean cross-entropy, and the accuracy over all but the last class.
+    """Mean over the classes that are there of their cells' mean cross-entropy, and the accuracy over all but the last
+    class.
 
     ``logits`` (F, K+1, h, w), background last; ``wanted`` (F, h, w), 0..K or ``IGNORED``.
     """

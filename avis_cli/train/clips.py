@@ -37,7 +37,8 @@ class RawClip:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """``frames`` uint8 (B, T, 3, H, W), padded right and bottom; ``patches`` float32 (B, T, 96, 64); and what to find."""
+    """``frames`` uint8 (B, T, 3, H, W), padded right and bottom; ``patches`` float32 (B, T, 96, 64); and what to
+    find."""
 
     frames: Tensor
     patches: Tensor
@@ -59,11 +60,11 @@ def collate(clips: Sequence[RawClip], *, divisor: int, stride: int = 1) -> Batch
     """
     height, width = (-(-max(clip.frames.shape[axis] for clip in clips) // divisor) * divisor for axis in (1, 2))
     B, T = len(clips), len(clips[0].frames)
-    O = max(1, *(len(clip.categories) for clip in clips)) if B > 1 else max(1, len(clips[0].categories))
+    slots = max(1, max(len(clip.categories) for clip in clips))
     frames = np.zeros((B, T, 3, height, width), dtype=np.uint8)
-    masks = np.zeros((B, T, O, height, width), dtype=np.uint8)
-    categories = torch.full((B, O), NO_OBJECT, dtype=torch.int64)
-    sounding = torch.zeros(B, T, O, dtype=torch.bool)
+    masks = np.zeros((B, T, slots, height, width), dtype=np.uint8)
+    categories = torch.full((B, slots), NO_OBJECT, dtype=torch.int64)
+    sounding = torch.zeros(B, T, slots, dtype=torch.bool)
     for b, clip in enumerate(clips):
         h, w = clip.frames.shape[1:3]
         n = len(clip.categories)

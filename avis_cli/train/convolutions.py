@@ -1,4 +1,5 @@
-"""bfloat16 inside convolutions only: what gains on processors that multiply it natively, and loses nothing elsewhere."""
+"""bfloat16 inside convolutions only: what gains on processors that multiply it natively, and loses nothing
+elsewhere."""
 
 from __future__ import annotations
 

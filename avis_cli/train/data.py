@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
@@ -73,7 +73,7 @@ class LoaderTime:
     batches: int = 0
 
 
-def batches(sampler: Sampler, first_step: int, *, workers: int, time: LoaderTime) -> Iterator[Batch]:
+def batches(sampler: Sampler, first_step: int, *, workers: int, time: LoaderTime) -> Generator[Batch, None, None]:
     """The batches from ``first_step`` on without end, made ahead by ``workers`` threads, or here with none.
 
     ``time`` is kept up to date: how long the consumer waited.

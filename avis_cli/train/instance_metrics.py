@@ -29,8 +29,8 @@ class TwinCount:
 
 
 def count_twins(dataset: Dataset) -> TwinCount:
-    """A clip counts as found if all instances of every such category are matched one-to-one with predicted tracks of the
-    category at a track IoU (over all frames of the clip) above 0.5."""
+    """A clip counts as found if all instances of every such category are matched one-to-one with predicted tracks of
+    the category at a track IoU (over all frames of the clip) above 0.5."""
     clips = found = 0
     for video in dataset.videos:
         groups: dict[int, list[TruthTrack]] = defaultdict(list)

@@ -197,7 +197,9 @@ def _at_size(targets: ClipTargets, fine: Tensor) -> ClipTargets:
     if targets.masks.shape[-2:] == fine.shape[-2:]:
         return targets
     shape = targets.masks.shape[:3]
-    small = nn.functional.adaptive_avg_pool2d(targets.masks.flatten(0, 2).unsqueeze(1), fine.shape[-2:])
+    small = nn.functional.adaptive_avg_pool2d(
+        targets.masks.flatten(0, 2).unsqueeze(1), (fine.shape[-2], fine.shape[-1])
+    )
     return ClipTargets(
         targets.categories, small.squeeze(1).unflatten(0, shape), targets.sounding, targets.tags, targets.complete
     )

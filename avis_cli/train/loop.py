@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -97,7 +97,7 @@ def run(
 def _steps(
     state: RunState,
     module: nn.Module,
-    source: Any,
+    source: Generator[Batch, None, None],
     loader: LoaderTime,
     settings: LoopSettings,
     processes: Processes,

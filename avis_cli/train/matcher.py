@@ -1,4 +1,5 @@
-"""Which query answers for which object: the cheapest one-to-one assignment (DETR, Carion et al., ECCV 2020, section 3.1).
+"""Which query answers for which object: the cheapest one-to-one assignment (DETR, Carion et al., ECCV 2020, section
+3.1).
 
 Letters: M predictions (frames or clips), Q queries, O object slots, P compared points.
 """
@@ -38,9 +39,9 @@ def pair_costs(
     category = -probability.gather(2, wanted)
     logits, counted = logits.float(), counted.float()
     inside = (targets.float() * counted).transpose(1, 2)  # (M, P, O)
-    outside = counted.transpose(1, 2) - inside
     judged = counted.sum(-1).clamp(min=1.0).unsqueeze(1)  # (M, 1, O)
-    cross_entropy = (F.softplus(-logits) @ inside + F.softplus(logits) @ outside) / judged
+    # softplus(-x) = softplus(x) - x: where the truth is 1, the loss is the one for 0 less the logit
+    cross_entropy = (F.softplus(logits) @ counted.transpose(1, 2) - logits @ inside) / judged
     chance = logits.sigmoid()
     overlap = chance @ inside
     sizes = chance @ counted.transpose(1, 2) + inside.sum(1, keepdim=True)

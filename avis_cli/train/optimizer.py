@@ -1,4 +1,5 @@
-"""How parameters move: AdamW with groups, warm-up and cosine, clipped gradients, and a moving average of the weights."""
+"""How parameters move: AdamW with groups, warm-up and cosine, clipped gradients, and a moving average of the
+weights."""
 
 from __future__ import annotations
 
@@ -51,8 +52,8 @@ def adamw(groups: list[dict[str, object]], rate: float) -> torch.optim.AdamW:
 
 
 def rate_at(step: int, done: float, *, highest: float, warmup_steps: int, final: float) -> float:
-    """Learning rate at ``step`` (from 0) after the share ``done`` (0..1) of the phase: linear warm-up, then half a cosine
-    from ``highest`` down to ``final`` times it."""
+    """Learning rate at ``step`` (from 0) after the share ``done`` (0..1) of the phase: linear warm-up, then half a
+    cosine from ``highest`` down to ``final`` times it."""
     warm = min((step + 1) / (warmup_steps + 1), 1.0)
     cosine = 0.5 * (1.0 + math.cos(math.pi * min(max(done, 0.0), 1.0)))
     return highest * warm * (final + (1.0 - final) * cosine)
@@ -86,7 +87,7 @@ class MovingAverage:
         self.updates += 1
         # a mean over the steps so far until that is as long as the average remembers
         decay = min(self.decay, 1.0 - 1.0 / self.updates)
-        mine, theirs = list(self.network.parameters()), [p.detach() for p in source.parameters()]
+        mine, theirs = [[p.detach() for p in one.parameters()] for one in (self.network, source)]
         torch._foreach_lerp_(mine, theirs, 1.0 - decay)
         for kept, now in zip(self.network.buffers(), source.buffers(), strict=True):
             kept.copy_(now)

@@ -14,7 +14,8 @@ UNSURE_SHARE = 0.75  # of the points are the most unsure candidates, the rest un
 
 
 def sample(maps: Tensor, points: Tensor) -> Tensor:
-    """Bilinear values (R, S, P) of ``maps`` (R, S, h, w) at ``points`` (R, P, 2): x, y in 0..1, pixel edges outermost."""
+    """Bilinear values (R, S, P) of ``maps`` (R, S, h, w) at ``points`` (R, P, 2): x, y in 0..1, pixel edges
+    outermost."""
     grid = 2.0 * points.unsqueeze(1) - 1.0  # (R, 1, P, 2)
     return F.grid_sample(maps.float(), grid, align_corners=False).squeeze(2)
 

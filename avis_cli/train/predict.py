@@ -27,9 +27,8 @@ THRESHOLD = 0.3  # score a track must exceed, as released
 class ClipPrediction:
     """Everything about one clip that does not depend on the gate.
 
-    ``classes`` and ``probabilities`` (P,); ``masks``: per pair and frame, None where empty; ``certainty`` and ``pixels``
-    (P, T): sum of sigmoids in the mask, and its size; ``sounding`` (P, T), 0..1.
-    """
+    ``classes`` and ``probabilities`` (P,); ``masks``: per pair and frame, None where empty; ``certainty`` and
+    ``pixels`` (P, T): sum of sigmoids in the mask, and its size; ``sounding`` (P, T), 0..1."""
 
     classes: list[int]
     probabilities: NDArray[np.float64]
@@ -39,13 +38,14 @@ class ClipPrediction:
     sounding: NDArray[np.float64]
 
     def tracks(self, gate: float | None) -> list[PredictedTrack]:
-        """The tracks above the score threshold; ``gate``: no mask where a pair sounds less than this, None for no gate."""
+        """The tracks above the score threshold; ``gate``: no mask where a pair sounds less than this, None for no
+        gate."""
         heard = np.ones_like(self.sounding, dtype=bool) if gate is None else self.sounding > gate
         quality = (self.certainty * heard).sum(1) / ((self.pixels * heard).sum(1) + 1e-6)
         scores = self.probabilities * quality
         return [
             PredictedTrack(
-                entry=p,
+                entry=int(p),
                 category_id=self.classes[p] + 1,
                 score=float(scores[p]),
                 masks=[mask if here else None for mask, here in zip(self.masks[p], heard[p], strict=True)],
@@ -118,8 +118,8 @@ def _encoded(mask: NDArray[np.bool_]) -> Mask | None:
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """Clips with their truth and what was found in them. ``silent``: per clip, object and frame the masks of objects that
-    are seen and not heard, as far as the source knows them."""
+    """Clips with their truth and what was found in them. ``silent``: per clip, object and frame the masks of objects
+    that are seen and not heard, as far as the source knows them."""
 
     categories: tuple[str, ...]
     truths: list[Video]

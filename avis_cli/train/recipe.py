@@ -23,14 +23,12 @@ class BatchShape:
 class Recipe:
     """Everything that decides a run, apart from data, seed and budget.
 
-    ``reach``: the frames of a clip come from within this many frames of a drawn one, save that a share ``contiguous`` of the clips are
-    neighbours. ``points``: where masks are
-    compared, None for every pixel. ``judged``: the frames that count in a track's mask (`targets.video_targets`).
-    ``token_layers``: on the tokens of how many of the last
-    localizer layers the tracker is trained. ``dense``, ``tagging``: weights
-    of the auxiliary losses, 0 to go without. ``pretraining``: share of the budget spent on these alone. ``hears``: False
-    gives silence to the whole network, ``fuses``: False gives it to the frame level only (ablations).
-    """
+    ``reach``: the frames of a clip come from within this many frames of a drawn one, save that a share ``contiguous``
+    of the clips are neighbours. ``points``: where masks are compared, None for every pixel. ``judged``: the frames that
+    count in a track's mask (`targets.video_targets`). ``token_layers``: on the tokens of how many of the last localizer
+    layers the tracker is trained. ``dense``, ``tagging``: weights of the auxiliary losses, 0 to go without.
+    ``pretraining``: share of the budget spent on these alone. ``hears``: False gives silence to the whole network,
+    ``fuses``: False gives it to the frame level only (ablations)."""
 
     shapes: tuple[BatchShape, ...] = (BatchShape(8, 5),)
     reach: int = 20
@@ -70,7 +68,7 @@ RELEASED = Recipe(augmentation=Augmentation(colour=0.0, gain=0.0, noise=0.0, ban
 """Section 4 of AVISM (arXiv 2310.18709) with the similarity loss weighted as it names it."""
 
 TINY = Recipe(
-    shapes=(BatchShape(8, 5, 0.7), BatchShape(4, 10, 0.2), BatchShape(2, 20, 0.1)),
+    shapes=(BatchShape(8, 5, 0.7), BatchShape(4, 10, 0.2), BatchShape(3, 16, 0.1)),
     reach=12,
     contiguous=0.5,
     points=None,
@@ -112,8 +110,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 def chosen_recipe(
     preset: str, *, without: str | None = None, clips: int | None = None, rate: float | None = None
 ) -> Recipe:
-    """The recipe of a preset, changed: ``without`` a part (an ablation), ``clips`` of five frames in a step (longer clips
-    in proportion), the highest learning ``rate``. Raises UsageError for a part that cannot be left out."""
+    """The recipe of a preset, changed: ``without`` a part (an ablation), ``clips`` of five frames in a step (longer
+    clips in proportion), the highest learning ``rate``. Raises UsageError for a part that cannot be left out."""
     recipe = recipe_for(preset)
     if without is not None:
         if without not in ABLATIONS:

@@ -16,8 +16,8 @@ from avis_cli.train.optimizer import MovingAverage, adamw, parameter_groups
 
 @dataclass
 class RunState:
-    """``step``: steps done; ``elapsed``: seconds of training behind them; ``pretrained``: whether the auxiliary-only phase
-    is over, and at which step and share of the budget it ended."""
+    """``step``: steps done; ``elapsed``: seconds of training behind them; ``pretrained``: whether the auxiliary-only
+    phase is over, and at which step and share of the budget it ended."""
 
     learner: Learner
     optimizer: torch.optim.Optimizer
@@ -58,7 +58,8 @@ class RunState:
         )
 
     def restore(self, out: Path, settings: dict[str, Any]) -> None:
-        """Take up where the checkpoint in ``out`` left off. Raises WeightsError without one, UsageError if it was another
+        """Take up where the checkpoint in ``out`` left off. Raises WeightsError without one, UsageError if it was
+        another
         run's."""
         path = out / checkpointing.NAME
         state = checkpointing.load(path)

@@ -19,7 +19,8 @@ def save_model(
     path: Path, network: Avism, *, gate_threshold: float | None, source: str, half: bool, ear: nn.Module | None = None
 ) -> None:
     """Write ``network`` (its configuration with the chosen ``gate_threshold`` in the metadata) and, if it has no audio
-    encoder of its own, the ``ear`` it was trained with. ``half``: as float16. ``source``: where the weights come from."""
+    encoder of its own, the ``ear`` it was trained with. ``half``: as float16. ``source``: where the weights come
+    from."""
     config = network.config
     if gate_threshold is not None:
         config = replace(config, gate_threshold=gate_threshold)

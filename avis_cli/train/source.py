@@ -40,8 +40,8 @@ class ClipSource(Protocol):
 
 
 class FolderSource:
-    """The JPEG and WAV files of a split. ``short_side``: pixels that larger frames are reduced to, None to keep their size;
-    ``fps``: annotated frames per second of sound."""
+    """The JPEG and WAV files of a split. ``short_side``: pixels that larger frames are reduced to, None to keep their
+    size; ``fps``: annotated frames per second of sound."""
 
     def __init__(self, entries: SplitEntries, *, short_side: int | None = None, fps: int = 1) -> None:
         self.categories = entries.categories
@@ -95,22 +95,23 @@ class FolderSource:
             packed = np.frombuffer(path.read_bytes(), dtype=np.uint8)
         except OSError as error:
             raise MediaError(f"cannot be read: {error.strerror or error}", file=path) from None
-        image = cv2.imdecode(packed, cv2.IMREAD_COLOR) if packed.size else None
-        if image is None:
+        decoded = cv2.imdecode(packed, cv2.IMREAD_COLOR) if packed.size else None
+        if decoded is None:
             raise MediaError("not a picture, expected a JPEG", file=path)
+        image = np.asarray(decoded, dtype=np.uint8)
         if image.shape[:2] != (entry.height, entry.width):
             raise AnnotationError(
                 f"{image.shape[1]}x{image.shape[0]} pixels, the annotations say {entry.width}x{entry.height}", file=path
             )
         if image.shape[:2] != size:
-            image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+            image = np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), dtype=np.uint8)
         return np.ascontiguousarray(image[..., ::-1])
 
 
 def _resized_mask(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.bool_]:
-    if mask.shape != size:
-        mask = cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA) if mask.any() else np.zeros(size, np.uint8)
-    return mask.astype(bool)
+    if mask.shape == size:
+        return mask.astype(bool)
+    return np.asarray(cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA), dtype=bool)
 
 
 @lru_cache(maxsize=4)

@@ -29,14 +29,14 @@ class Start:
 
 
 def start(preset: str, categories: tuple[str, ...], init: str | None, vggish: Path | None, seed: int) -> Start:
-    """A network of ``preset`` for ``categories``, its weights drawn from ``seed`` or taken from ``init`` (a model's name or
-    file). ``vggish``: a VGGish weights file, for networks that need one and weights that do not hold it."""
+    """A network of ``preset`` for ``categories``, its weights drawn from ``seed`` or taken from ``init`` (a model's
+    name or file). ``vggish``: a VGGish weights file, for networks that need one and weights that do not hold it."""
     if preset not in PRESETS:
         raise UsageError(f"no preset is named {preset!r}", hint=f"there are {', '.join(PRESETS)}")
     config = replace(PRESETS[preset], categories=categories)
     torch.manual_seed(seed)
     network = build(config)
-    ear = None if vggish is None else load_vggish(weights_file.read(vggish)[0])
+    ear: nn.Module | None = None if vggish is None else load_vggish(weights_file.read(vggish)[0])
     if init is not None:
         given = load_model(init)
         _same_sizes(given.config, config, init)

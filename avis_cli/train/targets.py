@@ -17,12 +17,11 @@ NO_OBJECT = -1  # the category of an empty slot
 class ClipTargets:
     """The objects of B clips.
 
-    ``categories`` (B, O) int64, 0..K-1 or ``NO_OBJECT``; ``masks`` (B, T, O, h, w) float, how much of each cell the visible
-    part of the object covers, 0..1;
-    ``sounding`` (B, T, O) bool, true where the object is heard and seen; ``tags`` (B, T, K) bool, the categories that
-    are heard, on screen or not; ``complete`` (B,) bool, whether ``masks`` hold the silent objects too (with annotations
-    of sounding objects only, an unmarked pixel may belong to a silent one).
-    """
+    ``categories`` (B, O) int64, 0..K-1 or ``NO_OBJECT``; ``masks`` (B, T, O, h, w) float, how much of each cell the
+    visible part of the object covers, 0..1; ``sounding`` (B, T, O) bool, true where the object is heard and seen;
+    ``tags`` (B, T, K) bool, the categories that are heard, on screen or not; ``complete`` (B,) bool, whether ``masks``
+    hold the silent objects too (with annotations of sounding objects only, an unmarked pixel may belong to a silent
+    one)."""
 
     categories: Tensor
     masks: Tensor
@@ -77,8 +76,8 @@ def _rivals(targets: ClipTargets) -> Tensor:
 
 def frame_targets(targets: ClipTargets) -> LevelTargets:
     """Each frame on its own (M = B * T): the objects that sound in it."""
-    B, T, O = targets.sounding.shape
-    categories = targets.categories[:, None].expand(B, T, O)
+    B, T, slots = targets.sounding.shape
+    categories = targets.categories[:, None].expand(B, T, slots)
     return LevelTargets(
         categories=torch.where(targets.sounding, categories, NO_OBJECT).flatten(0, 1),
         masks=targets.masks.flatten(0, 1).unsqueeze(2),
@@ -91,9 +90,8 @@ def video_targets(targets: ClipTargets, judged: str) -> LevelTargets:
     """Each clip as a whole (M = B): the objects that sound in some frame.
 
     ``judged``, the frames that count in a track's mask: ``"sounding"``, where the object sounds; ``"seen"``, all frames
-    with the visible mask as target where silent objects are marked too, elsewhere as ``"sounding"``; ``"all"``, all frames
-    with an empty target where the object is silent (the released recipe).
-    """
+    with the visible mask as target where silent objects are marked too, elsewhere as ``"sounding"``; ``"all"``, all
+    frames with an empty target where the object is silent (the released recipe)."""
     heard = targets.sounding.any(dim=1) & targets.is_object  # (B, O)
     masks, rivals = targets.masks, _rivals(targets)
     counted = targets.sounding

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -32,9 +32,10 @@ from avis_cli.train.start import start
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What was asked for. ``split``, ``val_split``: of the data; ``init``: weights to start from; ``vggish``: audio network
-    for presets that need one; ``pack``: whether clips are packed first (else files are read as they are needed);
-    ``precision``: fp32, bf16, or auto: bfloat16 on CUDA, and in convolutions alone on a processor that multiplies it."""
+    """What was asked for. ``split``, ``val_split``: of the data; ``init``: weights to start from; ``vggish``: audio
+    network for presets that need one; ``pack``: whether clips are packed first (else files are read as they are
+    needed); ``precision``: fp32, bf16, or auto: bfloat16 on CUDA, and in convolutions alone on a processor that
+    multiplies it."""
 
     data: Path
     preset: str
@@ -51,14 +52,14 @@ class TrainRequest:
     precision: str = "auto"
     pack: bool = True
     workers: int = 0
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
 
 
 def train(
     request: TrainRequest, *, progress: Progress = silent, note: Callable[[str], None] = lambda line: None
 ) -> Path:
-    """Train, and leave ``model.safetensors``, ``scores.json`` (with a validation split), ``log.csv`` and ``run.json`` in
-    ``request.out``. Returns the weights file; raises an AvisError for data, weights or settings that cannot be."""
+    """Train, and leave ``model.safetensors``, ``scores.json`` (with a validation split), ``log.csv`` and ``run.json``
+    in ``request.out``. Returns the weights file; raises an AvisError for data, weights or settings that cannot be."""
     _prepare_folder(request)
     with joined(choose_device(request.device)) as processes:
         told = progress if processes.is_first else silent

@@ -14,8 +14,8 @@ GATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)  # thresholds that are tried
 
 @dataclass(frozen=True)
 class Validation:
-    """Scores of one network on one split. ``gate``: the threshold they belong to, None without a gate; percent, None where
-    undefined; ``twins``: of the clips with several sounding instances of a category, those with all tracked;
+    """Scores of one network on one split. ``gate``: the threshold they belong to, None without a gate; percent, None
+    where undefined; ``twins``: of the clips with several sounding instances of a category, those with all tracked;
     ``suppressed``: of the silent visible objects, those left without a mask; ``scores``: everything, as scores.json."""
 
     gate: float | None

@@ -1,0 +1,229 @@
+"""The pipeline: which frames are looked at, that windows and both passes change nothing, and what gates and limits do."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import media_factory
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import avis_cli
+from avis_cli import run_length
+from avis_cli import segment as pipeline
+from avis_cli.errors import MediaError, UsageError
+from avis_cli.media import decode
+from avis_cli.model import mask_pass
+from avis_cli.results import ClipResult
+
+THRESHOLD = 0.05  # random weights score low
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "numbers.mp4"
+    media_factory.make_clip(path, size=(160, 96), fps=10, seconds=6, audio="tone")
+    return path
+
+
+def run(path: Path, model: Any, **settings: Any) -> ClipResult:
+    return avis_cli.segment(path, model, **{"threshold": THRESHOLD, "gate": False, "mask_fps": 1, **settings})
+
+
+def content(result: ClipResult) -> list[Any]:
+    return [(track.category_id, round(track.score, 6), track.masks) for track in result.tracks]
+
+
+def test_gives_tracks_that_survive_json(clip: Path, tiny_model: Any) -> None:
+    result = run(clip, tiny_model)
+    assert result.tracks, "the random network was expected to give tracks"
+    assert ClipResult.from_json(result.to_json()) == result
+    assert [track.id for track in result.tracks] == list(range(1, len(result.tracks) + 1))
+    scores = [track.score for track in result.tracks]
+    assert scores == sorted(scores, reverse=True)
+    assert min(scores) > THRESHOLD
+    assert result.source.file == "numbers.mp4"
+    assert (result.source.width, result.source.height) == (160, 96)
+
+
+def test_looks_once_a_second_by_default_and_at_every_frame_for_masks(clip: Path, tiny_model: Any) -> None:
+    times = run(clip, tiny_model, mask_fps=None).times
+    assert times == pytest.approx([n / 10 for n in range(60)])
+    assert run(clip, tiny_model, mask_fps=2).times == pytest.approx([n / 2 for n in range(12)])
+
+
+def test_equals_the_network_run_on_the_same_frames_and_sound(clip: Path, tiny_model: Any) -> None:
+    info = decode.probe(clip)
+    height, width = pipeline.network_size(tiny_model, info.height, info.width)
+    images = [frame.image for frame in decode.FrameReader(clip, info, rate=Fraction(1))]
+    small = np.stack([np.array(Image.fromarray(image).resize((width, height), Image.BILINEAR)) for image in images])
+    sound = torch.from_numpy(decode.read_waveform(clip, info, rate=None).samples)
+    rate = info.audio.sample_rate
+    audio = tiny_model.embed_audio([sound[n * rate : (n + 1) * rate] for n in range(6)], rate)
+    frames = small.transpose(0, 3, 1, 2)
+    alone = avis_cli.segment_frames(tiny_model, frames, audio, (info.height, info.width), THRESHOLD, gate=False)
+    assert content(run(clip, tiny_model)) == content(alone)
+
+
+def test_windows_and_memory_limits_change_nothing(
+    clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = run(clip, tiny_model)
+    monkeypatch.setattr(pipeline, "WINDOW", 1)
+    # two frames' features are kept, those of the other four are computed again
+    limited = mask_pass.FeatureStore.__init__.__defaults__
+    monkeypatch.setattr(mask_pass.FeatureStore.__init__, "__defaults__", (2 * 32 * 48 * 80 * 4 + 1,))
+    assert limited != mask_pass.FeatureStore.__init__.__defaults__
+    assert content(run(clip, tiny_model)) == content(reference)
+
+
+def test_mask_frames_between_token_frames_do_not_change_the_others(clip: Path, tiny_model: Any) -> None:
+    coarse, fine = run(clip, tiny_model, mask_fps=1), run(clip, tiny_model, mask_fps=2)
+    best, same = coarse.tracks[0], next(t for t in fine.tracks if t.masks[::2] == coarse.tracks[0].masks)
+    assert same.category_id == best.category_id
+
+
+def test_a_part_of_the_clip_keeps_the_clips_clock(clip: Path, tiny_model: Any) -> None:
+    part = run(clip, tiny_model, start=2, end=4.5)
+    assert part.times == (2.0, 3.0, 4.0)
+    for track in part.tracks:
+        assert all(2 <= first <= last <= 4.5 for first, last in track.sounding)
+
+
+def test_sounding_spans_cover_the_frames_with_masks(clip: Path, tiny_model: Any) -> None:
+    for track in run(clip, tiny_model).tracks:
+        for time, mask in zip(range(6), track.masks, strict=True):
+            covered = any(first <= time < last for first, last in track.sounding)
+            assert covered == (mask is not None)
+
+
+def test_the_gate_removes_masks_only_where_nothing_is_heard(clip: Path, tiny_model: Any) -> None:
+    tokens = 6
+    opened = run(clip, tiny_model, gate=False)
+    values: list[torch.Tensor] = []
+    original = type(tiny_model).sounding
+
+    def half(self: Any, *arguments: Any) -> torch.Tensor:
+        values.append(original(self, *arguments))
+        out = torch.zeros_like(values[-1])
+        out[:, : tokens // 2] = 1
+        return out
+
+    type(tiny_model).sounding = half
+    try:
+        gated = run(clip, tiny_model, gate=True)
+    finally:
+        type(tiny_model).sounding = original
+    assert values
+    assert ((values[0] >= 0) & (values[0] <= 1)).all()
+    assert gated.tracks
+    every = [track.masks for track in opened.tracks]
+    for track in gated.tracks:
+        assert track.masks[3:] == [None] * 3
+        assert any(track.masks[:3] == masks[:3] for masks in every)
+        assert track.sounding == [(0.0, 3.0)]
+
+
+def test_mono_and_stereo_give_the_same(tmp_path: Path, tiny_model: Any) -> None:
+    results = []
+    for layout in ("mono", "stereo"):
+        path = tmp_path / f"{layout}.mkv"
+        media_factory.make_clip(
+            path, size=(96, 64), fps=5, seconds=2, audio="tone", layout=layout, audio_codec="pcm_s16le"
+        )
+        results.append(run(path, tiny_model))
+    assert [track.masks for track in results[0].tracks] == [track.masks for track in results[1].tracks]
+    scores = [[track.score for track in result.tracks] for result in results]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-4)
+
+
+def test_no_audio_stream_is_refused_unless_silence_will_do(tmp_path: Path, tiny_model: Any) -> None:
+    path, heard = tmp_path / "silent.mp4", tmp_path / "tone.mp4"
+    media_factory.make_clip(path, size=(96, 64), fps=5, seconds=2, audio=None)
+    media_factory.make_clip(heard, size=(96, 64), fps=5, seconds=2, audio="tone")
+    with pytest.raises(MediaError, match="no audio stream.*--allow-silent"):
+        run(path, tiny_model)
+    assert content(run(path, tiny_model, allow_silent=True)) == content(run(heard, tiny_model, mute=True))
+    assert run(path, tiny_model, allow_silent=True).source.audio is None
+
+
+def test_sound_matters_to_the_tokens(clip: Path, tiny_model: Any) -> None:
+    assert content(run(clip, tiny_model)) != content(run(clip, tiny_model, mute=True))
+
+
+def test_silence_is_warned_of_and_valid(tmp_path: Path, tiny_model: Any) -> None:
+    path = tmp_path / "zeros.mp4"
+    media_factory.make_clip(path, size=(96, 64), fps=5, seconds=1, audio="silence")
+    warnings: list[str] = []
+    result = run(path, tiny_model, warn=warnings.append, threshold=1.0)
+    assert any("silent" in warning for warning in warnings)
+    assert result.tracks == ()
+    assert len(result.times) == 1
+
+
+def test_a_clip_shorter_than_a_window_of_sound_is_heard(tmp_path: Path, tiny_model: Any) -> None:
+    path = tmp_path / "short.mp4"
+    media_factory.make_clip(path, size=(96, 64), fps=10, seconds=0.5, audio="tone")
+    assert content(run(path, tiny_model)) != content(run(path, tiny_model, mute=True))
+
+
+def test_one_frame_and_odd_sizes_work(tmp_path: Path, tiny_model: Any) -> None:
+    path = tmp_path / "one.mkv"
+    media_factory.make_clip(
+        path, size=(97, 63), fps=5, seconds=0.2, audio="tone", codec="ffv1", pix_fmt="bgr0", audio_codec="flac"
+    )
+    result = run(path, tiny_model)
+    assert len(result.times) == 1
+    mask = next(mask for track in result.tracks for mask in track.masks if mask is not None)
+    assert mask["size"] == [63, 97]
+
+
+def test_max_tracks_keeps_the_best(clip: Path, tiny_model: Any) -> None:
+    assert content(run(clip, tiny_model, max_tracks=2)) == content(run(clip, tiny_model))[:2]
+
+
+def test_a_score_is_never_above_the_class_probability(clip: Path, tiny_model: Any) -> None:
+    strict, loose = run(clip, tiny_model, threshold=0.3), run(clip, tiny_model, threshold=0.0)
+    above = [entry for entry in content(loose) if entry[1] > 0.3]
+    assert content(strict) == above
+
+
+def test_masks_are_those_of_the_clip_not_the_network(clip: Path, tiny_model: Any) -> None:
+    mask = next(mask for track in run(clip, tiny_model).tracks for mask in track.masks if mask is not None)
+    assert run_length.decode(mask).shape == (96, 160)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [(720, 1280, (360, 640)), (1280, 720, (640, 360)), (480, 853, (360, 640)), (100, 1000, (133, 1333)), (361, 361, (360, 360))],
+)
+def test_network_size_follows_the_published_rule(height: int, width: int, expected: tuple[int, int]) -> None:
+    from types import SimpleNamespace
+
+    model: Any = SimpleNamespace(config=SimpleNamespace(short_side=360, long_side=1333))
+    assert pipeline.network_size(model, height, width) == expected
+
+
+@pytest.mark.parametrize("settings", [{"fps": 0}, {"fps": -1}, {"mask_fps": "often"}, {"start": 3, "end": 2}, {"fps": 1e9}])
+def test_impossible_settings_are_usage_errors(clip: Path, tiny_model: Any, settings: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        run(clip, tiny_model, **settings)
+
+
+def test_precision_bf16_runs(clip: Path, tiny_weights: Path) -> None:
+    model = avis_cli.load_model(tiny_weights, precision="bf16")
+    result = run(clip, model)
+    assert result.model.precision == "bf16"
+    assert result.tracks
+
+
+def test_broken_numbers_are_an_error_not_a_result(clip: Path, tiny_weights: Path) -> None:
+    model = avis_cli.load_model(tiny_weights)
+    with torch.no_grad():
+        model.network.tracker.class_head.bias.fill_(float("nan"))
+    with pytest.raises(avis_cli.AvisError, match="not finite"):
+        run(clip, model)
