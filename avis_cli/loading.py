@@ -18,7 +18,6 @@ from avis_cli.model.recognise import recognise
 from avis_cli.model.vggish import load_vggish, split_off
 from avis_cli.progress import Progress, silent
 
-
 __all__ = ["Model", "available_devices", "load", "load_model"]
 
 
@@ -36,8 +35,8 @@ def load_model(
     ``name``: a preset, a weights file or ``hf://OWNER/REPO[@REVISION]/FILE``; None takes the preset named by
     ``AVIS_MODEL``, or else the bundled model. ``weights``: None finds them by name; a file (.safetensors, .pth); or a
     mapping from names to tensors in the released or our own naming, for the preset ``name``. ``device``: auto, cpu,
-    cuda, cuda:N or mps; ``precision``: auto, fp32, bf16 or fp16. Raises WeightsError for weights that are not there or do not fit, and
-    UsageError for a device that is not.
+    cuda, cuda:N or mps; ``precision``: auto, fp32, bf16 or fp16. Raises WeightsError for weights that are not there or
+    do not fit, and UsageError for a device that is not.
     """
     if isinstance(weights, Mapping):
         config = _preset(name)

@@ -8,62 +8,36 @@ frames window by window to masks. Memory is bounded by the window, not by the cl
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from avis_cli import run_length
 from avis_cli.callable_module import make_callable
 from avis_cli.errors import UsageError
-from avis_cli.media import decode
-from avis_cli.media.clip import ClipInfo, Frame, Waveform
 from avis_cli.loading import load_model
+from avis_cli.media import decode
+from avis_cli.media.clip import ClipInfo, Waveform
 from avis_cli.model.audio import token_windows
 from avis_cli.model.inference import Model
 from avis_cli.model.mask_pass import FeatureStore, MaskPass
 from avis_cli.model.tokens import FrameTokens
+from avis_cli.picture import Picture, Sampling, VideoPicture, network_size
 from avis_cli.progress import Progress, silent
 from avis_cli.results import ClipResult, ModelInfo, Source, Track
 from avis_cli.run_length import RunLength
 
-__all__ = ["Sampling", "network_size", "segment", "segment_frames"]
+__all__ = ["segment", "segment_frames"]
 
-WINDOW = 4  # frames in the network at once: enough to keep the cores busy, little enough for small machines
 THRESHOLD = 0.3  # score a track must exceed, as released
-MAX_RATE = 1000  # frames per second anybody may ask for
 
-
-@dataclass(frozen=True)
-class Sampling:
-    """Which frames are looked at. ``fps``: token frames per second; ``mask_fps``: mask frames per second, None for
-    every frame of the video; ``start``, ``end``: seconds on the clip's clock."""
-
-    fps: Fraction
-    mask_fps: Fraction | None
-    start: Fraction = Fraction(0)
-    end: Fraction | None = None
-
-    def __post_init__(self) -> None:
-        for name, rate in (("--fps", self.fps), ("--mask-fps", self.mask_fps)):
-            if rate is not None and not 0 < rate <= MAX_RATE:
-                raise UsageError(
-                    f"{name} {float(rate):g}, expected more than 0 and at most {MAX_RATE} frames per second"
-                )
-        if self.start < 0 or (self.end is not None and self.end <= self.start):
-            span = f"--start {float(self.start):g} --end {'' if self.end is None else f'{float(self.end):g}'}"
-            raise UsageError(f"{span}, expected a start of 0 or more and an end after it")
-
-    @property
-    def one_grid(self) -> bool:
-        """Whether the mask frames are the token frames."""
-        return self.mask_fps == self.fps
+Embedder = Callable[[Sequence[Fraction]], Tensor]
+"""Times of token frames in seconds -> their audio embeddings (T, D)."""
 
 
 def _ignore(warning: str) -> None:
@@ -100,13 +74,14 @@ def segment(
     model = load_model() if model is None else model
     sampling = choose_sampling(model, fps, mask_fps, start, end)
     clip = decode.probe(path, audio_track=audio_track, max_pixels=max_pixels)
-    picture = Picture(path, clip, sampling, network_size(model, clip.height, clip.width), max_pixels)
+    size = network_size(clip.height, clip.width, model.config.short_side, model.config.long_side)
+    picture = VideoPicture(path, clip, sampling, size, max_pixels)
     sound = hear(path, clip, sampling, allow_silent=allow_silent, mute=mute)
     for warning in clip.warnings:
         warn(warning)
     if clip.audio is not None and not mute and not sound.samples.any():
         warn("the sound is silent from beginning to end: nothing can be heard")
-    tokens, features = localize(model, picture, sound, progress)
+    tokens, features = localize(model, picture, listen(model, sound), progress)
     mask_pass = MaskPass(model, tokens, model.track(tokens), (clip.height, clip.width), threshold, gate)
     found = draw(mask_pass, model, picture, features, progress)
     for warning in picture.warnings:
@@ -131,18 +106,6 @@ def choose_sampling(
     return Sampling(token_rate, mask_rate, Fraction(start), None if end is None else Fraction(end))
 
 
-def network_size(model: Model, height: int, width: int) -> tuple[int, int]:
-    """Height and width in pixels at which a picture goes into the network (published rule, rounded half up).
-
-    The shorter side becomes the preset's, unless the longer one would then exceed its limit.
-    """
-    config = model.config
-    scale = Fraction(config.short_side, min(height, width))
-    if max(height, width) * scale > config.long_side:
-        scale = Fraction(config.long_side, max(height, width))
-    return max(1, int(height * scale + Fraction(1, 2))), max(1, int(width * scale + Fraction(1, 2)))
-
-
 def hear(
     path: str | os.PathLike[str], clip: ClipInfo, sampling: Sampling, *, allow_silent: bool, mute: bool
 ) -> Waveform:
@@ -156,65 +119,38 @@ def hear(
     return decode.read_waveform(path, clip, start=sampling.start, end=end, rate=None)
 
 
-class Picture:
-    """The frames of a clip at network size, as often as they are needed. ``failures``: those that cannot be decoded."""
+def listen(model: Model, sound: Waveform, *, whole_seconds: bool = True) -> Embedder:
+    """Times of token frames -> embeddings of the second of sound that starts at each.
 
-    def __init__(
-        self, path: str | os.PathLike[str], clip: ClipInfo, sampling: Sampling, size: tuple[int, int], max_pixels: int
-    ) -> None:
-        self.clip = clip
-        self.sampling = sampling
-        self.failures = 0
-        self.warnings: tuple[str, ...] = ()
-        self._path, self._size, self._max_pixels = path, size, max_pixels
+    ``whole_seconds``: silence where the sound has ended; without it the released rule holds, by which a second with too
+    few samples for one patch is a patch of zeros.
+    """
+    samples = torch.from_numpy(sound.samples)
+    rate = sound.sample_rate
 
-    def windows(self, rate: Fraction | None) -> Iterator[tuple[list[Fraction], Tensor]]:
-        """Times in seconds and uint8 RGB frames (T, 3, h, w), T at most ``WINDOW``; ``rate`` None: every frame."""
-        part = self.sampling
-        reader = decode.FrameReader(
-            self._path, self.clip, rate=rate, start=part.start, end=part.end, max_pixels=self._max_pixels
-        )
-        frames = iter(reader)
-        while window := list(islice(frames, WINDOW)):
-            yield [frame.time for frame in window], torch.stack([self._shrink(frame) for frame in window])
-        self.failures = max(self.failures, reader.failures)
-        self.warnings = tuple(reader.warnings)
+    def embed(times: Sequence[Fraction]) -> Tensor:
+        windows = token_windows(samples, rate, times, sound.start)
+        if whole_seconds:
+            windows = [torch.nn.functional.pad(window, (0, rate - len(window))) for window in windows]
+        return model.embed_audio(windows, rate)
 
-    def expected(self, rate: Fraction | None) -> int | None:
-        """About how many frames there will be, for showing progress only."""
-        rate = self.clip.frame_rate if rate is None else rate
-        end = self.clip.duration if self.sampling.end is None else min(self.sampling.end, self.clip.duration)
-        return None if rate is None else max(1, round((end - self.sampling.start) * rate))
-
-    def _shrink(self, frame: Frame) -> Tensor:
-        height, width = self._size
-        # Pillow's bilinear filter widens with the scale (antialiases), which is what the network was trained on
-        small = Image.fromarray(frame.image).resize((width, height), Image.Resampling.BILINEAR)
-        return torch.from_numpy(np.array(small)).permute(2, 0, 1)
+    return embed
 
 
 def localize(
-    model: Model, picture: Picture, sound: Waveform, progress: Progress = silent
+    model: Model, picture: Picture, embed: Embedder, progress: Progress = silent
 ) -> tuple[FrameTokens, FeatureStore]:
     """First pass: the tokens of every token frame, and as many of their mask features as fixed memory holds."""
     fps = picture.sampling.fps
-    samples = torch.from_numpy(sound.samples)
     parts: list[FrameTokens] = []
     features = FeatureStore()
-    done, total = 0, picture.expected(fps)
+    total = picture.expected(fps)
     for times, frames in picture.windows(fps):
-        windows = [_whole_second(w, sound) for w in token_windows(samples, sound.sample_rate, times, sound.start)]
-        tokens = model.localize(frames, model.embed_audio(windows, sound.sample_rate))
+        tokens = model.localize(frames, embed(times))
         features.keep(times, tokens.mask_features)
         parts.append(tokens.without_masks())
-        done += len(times)
-        progress("listening and looking", done, total)
+        progress("listening and looking", len(features.times), total)
     return FrameTokens.join(parts), features
-
-
-def _whole_second(window: Tensor, sound: Waveform) -> Tensor:
-    # where a clip's sound has ended there is silence, which must not be taken for a second without data
-    return torch.nn.functional.pad(window, (0, sound.sample_rate - len(window)))
 
 
 @dataclass(frozen=True)

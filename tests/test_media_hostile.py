@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-import stat
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def test_no_media(tmp_path: Path) -> None:
         "ffconcat version 1.0\nfile {secret}\n",
         "ffconcat version 1.0\nfile 'http://127.0.0.1:{port}/a.ts'\n",
         "<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011'><BaseURL>http://127.0.0.1:{port}/</BaseURL></MPD>",
-        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP 96\n",
         "[Reference]\nRef1=http://127.0.0.1:{port}/a\n",
     ],
     ids=["hls file", "hls http", "concat file", "concat http", "dash", "sdp", "asx"],
@@ -129,12 +129,12 @@ def test_not_a_regular_file(tmp_path: Path, clip_path: Path) -> None:
     assert probe(link).width == 64
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_no_permission(clip_path: Path) -> None:
-    clip_path.chmod(0)
+def test_no_permission(clip_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*arguments: Any) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", denied)  # root would be let in
     assert "permission" in str(refusal(clip_path))
-    clip_path.chmod(stat.S_IRUSR)
-    assert probe(clip_path).width == 64
 
 
 def test_a_cut_off_index(tmp_path: Path, clip_path: Path) -> None:
@@ -192,12 +192,7 @@ def test_a_huge_header_costs_nothing(clip_path: Path) -> None:
     at = data.find(b"avc1", data.find(b"stsd"))
     data[at + 28 : at + 32] = struct.pack(">HH", 65_535, 65_535)
     clip_path.write_bytes(data)
-    try:  # the stream's own size may be believed instead
-        clip = probe(clip_path)
-    except MediaError as error:
-        assert "65535x65535" in str(error)
-    else:
-        assert (clip.width, clip.height) == (64, 48)
+    assert "65535x65535" in str(refusal(clip_path))
 
 
 def test_a_picture_that_grows_too_large(tmp_path: Path) -> None:
@@ -209,16 +204,10 @@ def test_a_picture_that_grows_too_large(tmp_path: Path) -> None:
     path = tmp_path / "both.ts"
     path.write_bytes(b"".join(parts))
     reader = FrameReader(path, probe(path, max_pixels=10_000), max_pixels=10_000)
-    seen = 0
-    try:
-        for frame in reader:
-            assert frame.image.shape == (48, 64, 3)
-            seen += 1
-    except MediaError as error:
-        assert "640x480" in str(error)
-    else:
-        assert reader.stopped
-    assert 20 <= seen <= 25
+    shapes = [frame.image.shape for frame in reader]
+    assert 20 <= len(shapes) <= 25
+    assert set(shapes) == {(48, 64, 3)}
+    assert reader.stopped
 
 
 def test_absurd_duration_allocates_nothing(clip_path: Path) -> None:
@@ -321,7 +310,7 @@ def test_noise_in_a_file_never_escapes(tmp_path: Path, suffix: str) -> None:
             at = int(random.integers(0, len(data) - 40))
             data[at : at + 40] = random.integers(0, 256, 40)
         path.write_bytes(data.tobytes())
-        try:
+        with suppress(AvisError):
             clip = probe(path)
             times = [frame.time for frame in FrameReader(path, clip, rate=Fraction(10), end=Fraction(10))]
             assert times == sorted(set(times))
@@ -329,8 +318,6 @@ def test_noise_in_a_file_never_escapes(tmp_path: Path, suffix: str) -> None:
                 samples = read_waveform(path, clip, end=Fraction(10)).samples
                 assert np.isfinite(samples).all()
                 assert len(samples) <= 160_000
-        except AvisError as error:
-            assert "\n" not in str(error)
 
 
 def test_a_file_that_changes_is_refused(clip_path: Path) -> None:

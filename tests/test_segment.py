@@ -1,4 +1,4 @@
-"""The pipeline: which frames are looked at, that windows and both passes change nothing, and what gates and limits do."""
+"""The pipeline: which frames are looked at, that windows and passes change nothing, what gates and limits do."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 
 import avis_cli
+import avis_cli.picture
 from avis_cli import run_length
-from avis_cli import segment as pipeline
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.media import decode
 from avis_cli.model import mask_pass
+from avis_cli.picture import network_size
 from avis_cli.results import ClipResult
 
 THRESHOLD = 0.05  # random weights score low
@@ -36,6 +37,17 @@ def run(path: Path, model: Any, **settings: Any) -> ClipResult:
 
 def content(result: ClipResult) -> list[Any]:
     return [(track.category_id, round(track.score, 6), track.masks) for track in result.tracks]
+
+
+def assert_same(first: ClipResult, second: ClipResult) -> None:
+    """The same tracks but for the noise of summing floats in another order."""
+    assert [track.category_id for track in first.tracks] == [track.category_id for track in second.tracks]
+    for one, other in zip(first.tracks, second.tracks, strict=True):
+        assert one.score == pytest.approx(other.score, abs=1e-4)
+        for a, b in zip(one.masks, other.masks, strict=True):
+            left = np.zeros((1, 1), bool) if a is None else run_length.decode(a)
+            right = np.zeros((1, 1), bool) if b is None else run_length.decode(b)
+            assert (left & right).sum() >= 0.99 * (left | right).sum() - 3
 
 
 def test_gives_tracks_that_survive_json(clip: Path, tiny_model: Any) -> None:
@@ -58,7 +70,7 @@ def test_looks_once_a_second_by_default_and_at_every_frame_for_masks(clip: Path,
 
 def test_equals_the_network_run_on_the_same_frames_and_sound(clip: Path, tiny_model: Any) -> None:
     info = decode.probe(clip)
-    height, width = pipeline.network_size(tiny_model, info.height, info.width)
+    height, width = network_size(info.height, info.width, 96, 256)
     images = [frame.image for frame in decode.FrameReader(clip, info, rate=Fraction(1))]
     small = np.stack([np.array(Image.fromarray(image).resize((width, height), Image.BILINEAR)) for image in images])
     sound = torch.from_numpy(decode.read_waveform(clip, info, rate=None).samples)
@@ -66,19 +78,17 @@ def test_equals_the_network_run_on_the_same_frames_and_sound(clip: Path, tiny_mo
     audio = tiny_model.embed_audio([sound[n * rate : (n + 1) * rate] for n in range(6)], rate)
     frames = small.transpose(0, 3, 1, 2)
     alone = avis_cli.segment_frames(tiny_model, frames, audio, (info.height, info.width), THRESHOLD, gate=False)
-    assert content(run(clip, tiny_model)) == content(alone)
+    assert_same(run(clip, tiny_model), alone)
 
 
-def test_windows_and_memory_limits_change_nothing(
-    clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_windows_and_memory_limits_change_nothing(clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = run(clip, tiny_model)
-    monkeypatch.setattr(pipeline, "WINDOW", 1)
+    monkeypatch.setattr(avis_cli.picture, "WINDOW", 1)
     # two frames' features are kept, those of the other four are computed again
     limited = mask_pass.FeatureStore.__init__.__defaults__
     monkeypatch.setattr(mask_pass.FeatureStore.__init__, "__defaults__", (2 * 32 * 48 * 80 * 4 + 1,))
     assert limited != mask_pass.FeatureStore.__init__.__defaults__
-    assert content(run(clip, tiny_model)) == content(reference)
+    assert_same(run(clip, tiny_model), reference)
 
 
 def test_mask_frames_between_token_frames_do_not_change_the_others(clip: Path, tiny_model: Any) -> None:
@@ -136,16 +146,14 @@ def test_mono_and_stereo_give_the_same(tmp_path: Path, tiny_model: Any) -> None:
             path, size=(96, 64), fps=5, seconds=2, audio="tone", layout=layout, audio_codec="pcm_s16le"
         )
         results.append(run(path, tiny_model))
-    assert [track.masks for track in results[0].tracks] == [track.masks for track in results[1].tracks]
-    scores = [[track.score for track in result.tracks] for result in results]
-    assert scores[0] == pytest.approx(scores[1], abs=1e-4)
+    assert_same(*results)
 
 
 def test_no_audio_stream_is_refused_unless_silence_will_do(tmp_path: Path, tiny_model: Any) -> None:
     path, heard = tmp_path / "silent.mp4", tmp_path / "tone.mp4"
     media_factory.make_clip(path, size=(96, 64), fps=5, seconds=2, audio=None)
     media_factory.make_clip(heard, size=(96, 64), fps=5, seconds=2, audio="tone")
-    with pytest.raises(MediaError, match="no audio stream.*--allow-silent"):
+    with pytest.raises(MediaError, match=r"no audio stream.*--allow-silent"):
         run(path, tiny_model)
     assert content(run(path, tiny_model, allow_silent=True)) == content(run(heard, tiny_model, mute=True))
     assert run(path, tiny_model, allow_silent=True).source.audio is None
@@ -199,16 +207,21 @@ def test_masks_are_those_of_the_clip_not_the_network(clip: Path, tiny_model: Any
 
 @pytest.mark.parametrize(
     ("height", "width", "expected"),
-    [(720, 1280, (360, 640)), (1280, 720, (640, 360)), (480, 853, (360, 640)), (100, 1000, (133, 1333)), (361, 361, (360, 360))],
+    [
+        (720, 1280, (360, 640)),
+        (1280, 720, (640, 360)),
+        (480, 853, (360, 640)),
+        (100, 1000, (133, 1333)),
+        (361, 361, (360, 360)),
+    ],
 )
 def test_network_size_follows_the_published_rule(height: int, width: int, expected: tuple[int, int]) -> None:
-    from types import SimpleNamespace
-
-    model: Any = SimpleNamespace(config=SimpleNamespace(short_side=360, long_side=1333))
-    assert pipeline.network_size(model, height, width) == expected
+    assert network_size(height, width, 360, 1333) == expected
 
 
-@pytest.mark.parametrize("settings", [{"fps": 0}, {"fps": -1}, {"mask_fps": "often"}, {"start": 3, "end": 2}, {"fps": 1e9}])
+@pytest.mark.parametrize(
+    "settings", [{"fps": 0}, {"fps": -1}, {"mask_fps": "often"}, {"start": 3, "end": 2}, {"fps": 1e9}]
+)
 def test_impossible_settings_are_usage_errors(clip: Path, tiny_model: Any, settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         run(clip, tiny_model, **settings)

@@ -10,7 +10,8 @@ from pathlib import Path
 from avis_cli.errors import MediaError
 
 EXTENSIONS = (
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".flv", ".3gp", ".wmv", ".ogv",
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".flv", ".3gp", ".wmv",
+    ".ogv",
 )  # fmt: skip
 """What a folder is searched for; a file named by itself may be called anything."""
 

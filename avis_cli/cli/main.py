@@ -27,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
 def _register() -> None:  # TEMPORARY until every command file exists
     import importlib
 

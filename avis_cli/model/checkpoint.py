@@ -60,6 +60,9 @@ def load(network: Avism, weights: Mapping[str, Tensor]) -> None:
     Raises WeightsError that names the first tensors that are unknown, missing, of another shape or not finite; the network
     is then as it was.
     """
+    strange = [name for name, tensor in weights.items() if not isinstance(tensor, Tensor)]
+    if strange:
+        raise WeightsError(f"not tensors: {_some(strange)}", hint="give a mapping from names to tensors")
     named = from_released(network.config, weights) if is_released(weights) else dict(weights)
     wanted = network.state_dict()
     _check_names(network.config, named, wanted)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 PAIRS = 100  # best (query, class) pairs that are looked at
-LINES = 128  # of a mask that are resized together: they read few lines of the map and stay in the cache
+LINES = 64  # of a mask that are resized together: they read few lines of the map and stay in the cache
 
 
 @dataclass(frozen=True)
@@ -108,19 +108,15 @@ def decode_frame(mask_embed: Tensor, features: Tensor, sizes: MaskSizes, out: Te
         for mask, logit, (top, bottom), (left, right) in zip(
             out, logits, _spans(inside.any(2)), _spans(inside.any(1)), strict=True
         ):
-            if top == bottom:
-                total.append(logit.new_zeros(()))
-                pixels.append(logit.new_zeros((), dtype=torch.int64))
-                continue
             # interpolation only mixes: nothing is positive where no cell near is, so the rest is never computed
-            surety, count = 0.0, 0
+            surety, count = logit.new_zeros(()), logit.new_zeros((), dtype=torch.int64)
             for _, fine in to_frame.around(logit, top, bottom, left, right):
                 positive = (fine > 0).sum()
                 # sigmoid(0) = 1/2 stands for every pixel outside, and is taken off again
                 surety = surety + fine.relu_().sigmoid_().sum() - 0.5 * (fine.numel() - positive)
                 count = count + positive
-            total.append(torch.as_tensor(surety))
-            pixels.append(torch.as_tensor(count))
+            total.append(surety)
+            pixels.append(count)
             for place, fine in to_output.around(logit, top, bottom, left, right):
                 mask[place] = fine > 0
     if not total:

@@ -1,0 +1,153 @@
+"""The losses on predictions whose loss can be worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from avis_cli.train.association import gate_loss, gate_values, similarity_loss
+from avis_cli.train.auxiliary import IGNORED, balanced_cross_entropy
+from avis_cli.train.losses import LossWeights, class_loss, dice_loss, level_loss, mask_loss, rival_loss
+from avis_cli.train.points import sample, unsure_points
+from avis_cli.train.targets import ClipTargets, LevelTargets, frame_targets, video_targets
+
+SURE = 20.0
+
+
+def level(masks: torch.Tensor, categories: list[int], counted: torch.Tensor | None = None) -> LevelTargets:
+    """One prediction's targets from masks (O, S, h, w)."""
+    return LevelTargets(
+        categories=torch.tensor([categories]),
+        masks=masks.unsqueeze(0),
+        counted=torch.ones(1, len(masks), masks.shape[1], dtype=torch.bool) if counted is None else counted,
+        rivals=torch.zeros_like(masks).unsqueeze(0),
+    )
+
+
+def two_squares() -> torch.Tensor:
+    masks = torch.zeros(2, 1, 8, 8)
+    masks[0, 0, :4, :4] = 1
+    masks[1, 0, 4:, 4:] = 1
+    return masks
+
+
+@pytest.mark.parametrize("points", [None, 200])
+def test_a_perfect_prediction_costs_nothing_in_any_order_of_its_queries(points: int | None) -> None:
+    masks = two_squares()
+    mask_logits = torch.full((1, 3, 1, 8, 8), -SURE)
+    mask_logits[0, 2], mask_logits[0, 0] = SURE * (2 * masks[0] - 1), SURE * (2 * masks[1] - 1)
+    class_logits = torch.zeros(1, 3, 4)
+    class_logits[0, 2, 1] = class_logits[0, 0, 2] = class_logits[0, 1, 3] = SURE
+    loss = level_loss(class_logits, mask_logits, level(masks, [1, 2]), LossWeights(), points=points)
+    assert loss.assigned.tolist() == [[2, 0]]
+    # at points between cells a bilinear mask is soft, and so is its prediction
+    assert loss.total.item() == pytest.approx(0.0, abs=1e-3 if points is None else 1.5)
+
+
+def test_without_objects_the_gradient_reaches_everything_and_is_finite() -> None:
+    class_logits = torch.zeros(1, 3, 4, requires_grad=True)
+    mask_logits = torch.zeros(1, 3, 1, 8, 8, requires_grad=True)
+    loss = level_loss(class_logits, mask_logits, level(two_squares(), [-1, -1]), LossWeights())
+    loss.total.backward()
+    assert loss.total.item() == pytest.approx(2.0 * math.log(4))
+    assert class_logits.grad is not None
+    assert class_logits.grad.abs().sum() > 0
+    assert mask_logits.grad is not None
+    assert mask_logits.grad.abs().sum() == 0
+
+
+def test_unmatched_queries_weigh_little_in_the_class_loss() -> None:
+    logits = torch.zeros(1, 2, 3)
+    logits[0, 1, 0] = 2.0  # the unmatched query, wrong
+    loss = class_loss(logits, torch.tensor([[0]]), torch.tensor([[0]]), no_object=0.1)
+    unmatched = F.cross_entropy(logits[0, 1:], torch.tensor([2]))
+    assert loss.item() == pytest.approx((math.log(3) + 0.1 * unmatched.item()) / 1.1, abs=1e-6)
+
+
+def test_mask_and_dice_by_hand_and_only_where_judged() -> None:
+    logits, truth = torch.tensor([[0.0, 0.0, 50.0]]), torch.tensor([[1.0, 0.0, 0.0]])
+    judged = torch.tensor([[1.0, 1.0, 0.0]])
+    assert mask_loss(logits, truth, judged).item() == pytest.approx(math.log(2))
+    assert dice_loss(logits, truth, judged).item() == pytest.approx(1 - (2 * 0.5 + 1) / (1.0 + 1.0 + 1))
+
+
+def test_a_mask_on_a_rival_is_punished_and_elsewhere_not() -> None:
+    spill = torch.tensor([[0.0, 1.0]])
+    assert rival_loss(torch.tensor([[5.0, -SURE]]), spill).item() == pytest.approx(0.0, abs=1e-6)
+    assert rival_loss(torch.tensor([[-5.0, 5.0]]), spill).item() == pytest.approx(math.log1p(math.exp(5.0)), abs=1e-5)
+    assert rival_loss(torch.tensor([[9.0, 9.0]]), torch.zeros(1, 2)).item() == 0.0
+
+
+def clip_targets() -> ClipTargets:
+    """One clip of two frames: objects 0 and 1 share a category, 2 never sounds; slot 3 is empty."""
+    masks = torch.zeros(1, 2, 4, 2, 4)
+    for o in range(3):
+        masks[0, :, o, :, o] = 1
+    sounding = torch.tensor([[[True, False, False, False], [True, True, False, False]]])
+    return ClipTargets(
+        categories=torch.tensor([[5, 5, 2, -1]]),
+        masks=masks,
+        sounding=sounding,
+        tags=torch.zeros(1, 2, 6, dtype=torch.bool),
+        complete=torch.tensor([True]),
+    )
+
+
+def test_frames_learn_what_sounds_in_them_and_know_the_rivals() -> None:
+    frames = frame_targets(clip_targets())
+    assert frames.categories.tolist() == [[5, -1, -1, -1], [5, 5, -1, -1]]
+    torch.testing.assert_close(frames.rivals[0, 0, 0], clip_targets().masks[0, 0, 1])
+    assert frames.rivals[0, 2].sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("judged", "counted", "silent_pixels"),
+    [("sounding", [[True, True], [False, True]], 2), ("seen", [[True, True], [True, True]], 2), ("all", [[True, True], [True, True]], 0)],
+)  # fmt: skip
+def test_videos_are_judged_where_the_recipe_says(judged: str, counted: list[list[bool]], silent_pixels: int) -> None:
+    videos = video_targets(clip_targets(), judged)
+    assert videos.categories.tolist() == [[5, 5, -1, -1]]
+    assert videos.counted[0, :2].tolist() == counted
+    assert videos.masks[0, 1, 0].sum() == silent_pixels
+
+
+def test_similarity_is_a_balanced_cross_entropy_of_matched_pairs() -> None:
+    # two objects in one frame; frame queries 1 and 0, video queries 0 and 1; dot products 2 for pairs, 0 across
+    tokens = torch.tensor([[[[0.0, 2.0], [2.0, 0.0], [9.0, 9.0]]]])
+    tracks = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    loss = similarity_loss(tokens, torch.tensor([[[1, 0]]]), tracks, torch.tensor([[0, 1]]))
+    assert loss.item() == pytest.approx(0.5 * (math.log1p(math.exp(-2.0)) + math.log(2)), abs=1e-6)
+    nothing = similarity_loss(tokens, torch.tensor([[[-1, -1]]]), tracks, torch.tensor([[0, 1]]))
+    assert nothing.item() == 0.0
+
+
+def test_the_gate_is_the_best_query_that_is_both_the_class_and_the_object() -> None:
+    frame_logits = torch.log(torch.tensor([[[[0.8, 0.2], [0.3, 0.7]]]]))  # one frame, two queries, one class
+    similarity = torch.tensor([[[[0.0, 50.0]]]])
+    gates = gate_values(frame_logits, similarity, torch.tensor([[0]]))
+    assert gates.item() == pytest.approx(max(0.8 * 0.5, 0.3), abs=1e-5)
+    known = torch.tensor([[True]])
+    assert gate_loss(gates, torch.tensor([[[True]]]), known).item() == pytest.approx(-0.5 * math.log(0.4), abs=1e-5)
+    assert gate_loss(gates, torch.tensor([[[True]]]), ~known).item() == 0.0
+
+
+def test_the_dense_map_weighs_all_classes_alike_and_skips_the_unknown() -> None:
+    logits = torch.zeros(1, 3, 1, 4)
+    logits[0, 0, 0, 0] = 100.0
+    wanted = torch.tensor([[[0, 1, 1, IGNORED]]])
+    loss, accuracy = balanced_cross_entropy(logits, wanted)
+    assert loss.item() == pytest.approx((0.0 + math.log(3)) / 2, abs=1e-5)
+    assert accuracy.item() == pytest.approx(0.5)
+
+
+def test_points_read_pixel_centres_and_gather_where_the_mask_is_unsure() -> None:
+    maps = torch.arange(8.0).view(1, 1, 2, 4)
+    centres = torch.tensor([[[0.125, 0.25], [0.875, 0.75]]])
+    assert sample(maps, centres).flatten().tolist() == [0.0, 7.0]
+    logits = torch.full((1, 1, 16, 16), 9.0)
+    logits[..., 8:] = -9.0
+    x = unsure_points(logits, 64, torch.Generator().manual_seed(0))[0, :48, 0]
+    assert ((x - 0.5).abs() < 0.15).float().mean() > 0.8
