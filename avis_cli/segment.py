@@ -36,7 +36,7 @@ __all__ = ["segment", "segment_frames"]
 
 THRESHOLD = 0.3  # score a track must exceed, as released
 
-Embedder = Callable[[Sequence[Fraction]], Tensor]
+Embedder = Callable[[Sequence[Fraction]], Tensor | NDArray[np.float32]]
 """Times of token frames in seconds -> their audio embeddings (T, D)."""
 
 
@@ -81,9 +81,7 @@ def segment(
         warn(warning)
     if clip.audio is not None and not mute and not sound.samples.any():
         warn("the sound is silent from beginning to end: nothing can be heard")
-    tokens, features = localize(model, picture, listen(model, sound), progress)
-    mask_pass = MaskPass(model, tokens, model.track(tokens), (clip.height, clip.width), threshold, gate)
-    found = draw(mask_pass, model, picture, features, progress)
+    found = find(model, picture, listen(model, sound), (clip.height, clip.width), threshold, gate, progress)
     for warning in picture.warnings:
         warn(warning)
     return describe(model, Source.of(clip, picture.failures), sampling, threshold, found, max_tracks)
@@ -166,6 +164,21 @@ class ClipMasks:
     scores: list[float]
     classes: list[int]
     heard: NDArray[np.bool_] | None
+
+
+def find(
+    model: Model,
+    picture: Picture,
+    embed: Embedder,
+    output_size: tuple[int, int],
+    threshold: float,
+    gate: bool | None = None,
+    progress: Progress = silent,
+) -> ClipMasks:
+    """Both passes over a picture: its candidates with masks of ``output_size`` (height, width)."""
+    tokens, features = localize(model, picture, embed, progress)
+    mask_pass = MaskPass(model, tokens, model.track(tokens), output_size, threshold, gate)
+    return draw(mask_pass, model, picture, features, progress)
 
 
 def draw(

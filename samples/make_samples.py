@@ -1,6 +1,7 @@
 """Makes the sample clips beside this file: ``python samples/make_samples.py [FOLDER]``.
 
-They come from the synthetic world's split "sample", whose seeds no other split shares.
+They come from the synthetic world's split "sample", whose seeds no other split shares. A contact sheet of the same
+clips shows the ground truth.
 """
 
 from __future__ import annotations
@@ -8,18 +9,21 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 from avis_cli.synth.categories import name_of
 from avis_cli.synth.dataset import clip_seed, make_clip
 from avis_cli.synth.movie import write_movie
+from avis_cli.synth.preview import contact_sheet
 from avis_cli.synth.schedule import Spell
 
-SECONDS, SIZE = 7, (640, 360)
+SECONDS = 7
 
-# file -> index of the clip in split "sample" of seed 0
+# file -> index of the clip in split "sample" of seed 0, and its frame size
 SAMPLES = {
-    "silent_kettle.mp4": 378,
-    "off_screen_drum.mp4": 9,
-    "two_cats.mp4": 352,
+    "silent_kettle.mp4": (378, (640, 360)),
+    "off_screen_drum.mp4": (9, (640, 360)),
+    "two_bells.mp4": (489, (480, 270)),
 }
 
 
@@ -31,14 +35,18 @@ def _heard(spells: tuple[Spell, ...]) -> str:
 
 def main(folder: Path) -> None:
     """Writes the clips and says what happens in each."""
-    for file, index in SAMPLES.items():
-        clip = make_clip(clip_seed("sample", 0, index), frames=SECONDS, size=SIZE)
+    clips = []
+    for file, (index, size) in SAMPLES.items():
+        clip = make_clip(clip_seed("sample", 0, index), frames=SECONDS, size=size)
         write_movie(folder / file, clip)
+        clips.append(clip)
         print(f"{file}: {(folder / file).stat().st_size / 1e6:.2f} MB, clip {index} of split sample, seed 0")
         for actor in clip.scene.actors:
             print(f"  {name_of(actor.category_id)} {_heard(actor.sounds)}")
         for sound in clip.scene.off_screen:
             print(f"  {name_of(sound.category_id)}, off screen, {_heard(sound.sounds)}")
+    sheet = Image.fromarray(contact_sheet(clips, thumbnail_width=200))
+    sheet.quantize(255, Image.Quantize.MEDIANCUT).save(folder / "contact_sheet.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -68,6 +69,14 @@ def click_times(samples: np.ndarray, rate: int, threshold: float = 0.2) -> list[
         return []
     onsets = loud[np.concatenate([[True], np.diff(loud) > rate // 20])]
     return [float(onset) / rate for onset in onsets]
+
+
+def variable_times(count: int = 40, seed: int = 0) -> list[Fraction]:
+    """Between 1 and 60 frames per second, on a 90 kHz clock."""
+    times = [Fraction(0)]
+    for gap in random.Random(seed).choices([1500, 3000, 4500, 9000, 90_000], [8, 8, 4, 4, 1], k=count - 1):
+        times.append(times[-1] + Fraction(gap, 90_000))
+    return times
 
 
 def make_clip(

@@ -56,7 +56,8 @@ def _scaled(name: str, noise: NDArray[np.float64]) -> NDArray[np.float64]:
 def names_and_shapes(checkpoint: str) -> dict[str, tuple[int, ...]]:
     """Floating-point tensors of a released checkpoint, without the class weights of its losses."""
     keys = json.loads((DATA / f"keys_{checkpoint}.json").read_text())
-    return {name: tuple(shape) for name, (shape, kind) in keys.items() if kind == "float32" and "empty_weight" not in name}
+    wanted = [name for name, (_, kind) in keys.items() if kind == "float32" and "empty_weight" not in name]
+    return {name: tuple(keys[name][0]) for name in wanted}
 
 
 def weights(checkpoint: str, salt: int) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media_factory import ORIENTATIONS, make_clip, numbered_image, read_number, turn
+from media_factory import ORIENTATIONS, make_clip, numbered_image, read_number, turn, variable_times
 
 from avis_cli.media.clip import ClipInfo, Frame
 from avis_cli.media.decode import FrameReader, probe
@@ -38,14 +37,6 @@ def read(path: Path, clip: ClipInfo | None = None, **options: Any) -> tuple[list
 
 def numbers(frames: list[Frame]) -> list[int]:
     return [read_number(frame.image) for frame in frames]
-
-
-def variable_times(count: int = 40, seed: int = 0) -> list[Fraction]:
-    """Between 1 and 60 frames per second, on a 90 kHz clock."""
-    times = [Fraction(0)]
-    for gap in random.Random(seed).choices([1500, 3000, 4500, 9000, 90_000], [8, 8, 4, 4, 1], k=count - 1):
-        times.append(times[-1] + Fraction(gap, 90_000))
-    return times
 
 
 @pytest.mark.parametrize(("suffix", "how", "codec"), MATRIX, ids=lambda value: value if isinstance(value, str) else "")

@@ -34,17 +34,24 @@ def two_squares() -> torch.Tensor:
     return masks
 
 
-@pytest.mark.parametrize("points", [None, 200])
-def test_a_perfect_prediction_costs_nothing_in_any_order_of_its_queries(points: int | None) -> None:
-    masks = two_squares()
-    mask_logits = torch.full((1, 3, 1, 8, 8), -SURE)
+def in_turns() -> torch.Tensor:
+    """Two frames: the first object fills the first, the second the second."""
+    masks = torch.zeros(2, 2, 8, 8)
+    masks[0, 0] = masks[1, 1] = 1
+    return masks
+
+
+@pytest.mark.parametrize(("masks", "points"), [(two_squares(), None), (in_turns(), None), (in_turns(), 50)])
+def test_a_perfect_prediction_costs_nothing_in_any_order_of_its_queries(
+    masks: torch.Tensor, points: int | None
+) -> None:
+    mask_logits = torch.full((1, 3, *masks.shape[1:]), -SURE)
     mask_logits[0, 2], mask_logits[0, 0] = SURE * (2 * masks[0] - 1), SURE * (2 * masks[1] - 1)
     class_logits = torch.zeros(1, 3, 4)
     class_logits[0, 2, 1] = class_logits[0, 0, 2] = class_logits[0, 1, 3] = SURE
     loss = level_loss(class_logits, mask_logits, level(masks, [1, 2]), LossWeights(), points=points)
     assert loss.assigned.tolist() == [[2, 0]]
-    # at points between cells a bilinear mask is soft, and so is its prediction
-    assert loss.total.item() == pytest.approx(0.0, abs=1e-3 if points is None else 1.5)
+    assert loss.total.item() == pytest.approx(0.0, abs=1e-3)
 
 
 def test_without_objects_the_gradient_reaches_everything_and_is_finite() -> None:
@@ -147,7 +154,6 @@ def test_points_read_pixel_centres_and_gather_where_the_mask_is_unsure() -> None
     maps = torch.arange(8.0).view(1, 1, 2, 4)
     centres = torch.tensor([[[0.125, 0.25], [0.875, 0.75]]])
     assert sample(maps, centres).flatten().tolist() == [0.0, 7.0]
-    logits = torch.full((1, 1, 16, 16), 9.0)
-    logits[..., 8:] = -9.0
+    logits = torch.linspace(9.0, -9.0, 16).expand(1, 1, 16, 16)
     x = unsure_points(logits, 64, torch.Generator().manual_seed(0))[0, :48, 0]
-    assert ((x - 0.5).abs() < 0.15).float().mean() > 0.8
+    assert (x - 0.5).abs().max() < 0.2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import traceback
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,67 +12,111 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from avis_cli.errors import AvisError
+
 if TYPE_CHECKING:
     from avis_cli.progress import Progress
 
 
 @dataclass
-class _Verbosity:
+class _State:
     quiet: bool = False
     debug: bool = False
+    bars: _Bars | None = None  # what is drawn now
 
 
-_verbosity = _Verbosity()
+_state = _State()
 
 
 def reset() -> None:
     """Forget what an earlier command of this process was told."""
-    _verbosity.quiet = False
-    _verbosity.debug = False
-
-
-def is_debug() -> bool:
-    return _verbosity.debug
+    _state.quiet = False
+    _state.debug = False
+    _state.bars = None
 
 
 def _set_quiet(value: bool) -> bool:
-    _verbosity.quiet = value
+    _state.quiet = value
     return value
 
 
 def _set_debug(value: bool) -> bool:
-    _verbosity.debug = value
+    _state.debug = value
     return value
 
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors and results.", callback=_set_quiet)]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", callback=_set_debug)]
-
-
-def _write(stream: TextIO, text: str) -> None:
-    # names of files may hold what the stream's encoding cannot: escaped rather than lost
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    stream.flush()
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and results.", callback=_set_quiet)]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show the traceback of an error before its line.", callback=_set_debug)
+]
 
 
 def result(text: str) -> None:
-    """A line on stdout: a path or a piece of JSON, nothing else."""
+    """Text on stdout, as it is: a path or a piece of JSON, nothing else."""
     _write(sys.stdout, text)
 
 
 def note(text: str) -> None:
-    if not _verbosity.quiet:
-        _write(sys.stderr, f"avis: {text}")
+    if not _state.quiet:
+        error(text)
 
 
 def warn(text: str) -> None:
-    if not _verbosity.quiet:
-        _write(sys.stderr, f"avis: warning: {text}")
+    if not _state.quiet:
+        error(f"warning: {text}")
 
 
 def error(text: str) -> None:
-    _write(sys.stderr, f"avis: {text}")
+    """One line on stderr, whatever is in the text."""
+    if _state.bars is not None:
+        _state.bars.hide()
+    _write(sys.stderr, f"avis: {one_line(text)}")
+
+
+def report(failure: BaseException, file: object = None) -> None:
+    """What failed, in one line on stderr; with --debug its traceback comes first.
+
+    ``file``: the input at work, for failures that do not name it themselves.
+    """
+    if _state.debug and sys.stderr is not None:
+        traceback.print_exception(failure, file=sys.stderr)
+    line = _describe(failure)
+    named = file is None or (isinstance(failure, AvisError) and failure.file is not None)
+    error(line if named else f"{file}: {line}")
+
+
+def _describe(failure: BaseException) -> str:
+    if isinstance(failure, AvisError):
+        return str(failure)
+    # torch's own kind is known by its name: torch is not imported for this
+    if isinstance(failure, MemoryError) or type(failure).__name__ == "OutOfMemoryError":
+        return "out of memory; do less at once (a part with --start and --end), or take another --device"
+    cause = " ".join(f"{type(failure).__name__}: {failure}".split())
+    return f"unexpected failure: {cause}; run again with --debug and report it"
+
+
+def one_line(text: str) -> str:
+    """``text`` with what a terminal would act upon (line breaks, escapes) or could not show as escapes."""
+    bad = {"Cc", "Cs", "Zl", "Zp"}
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in bad else c for c in text)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:  # closed before the program began
+        return
+    # names of files may hold what the stream's encoding cannot: bytes that are no text as they are, the rest escaped
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    buffer = getattr(stream, "buffer", None)
+    try:
+        data = f"{text}\n".encode(encoding, "surrogateescape")
+    except UnicodeEncodeError:
+        data = f"{text}\n".encode(encoding, "backslashreplace")
+    if buffer is None:
+        stream.write(data.decode(encoding, "backslashreplace"))
+    else:
+        stream.flush()
+        buffer.write(data)
+    stream.flush()
 
 
 @contextmanager
@@ -79,19 +125,32 @@ def progress_bar() -> Iterator[Progress]:
 
     Nothing is drawn when stderr is no terminal or the user asked for quiet.
     """
-    if _verbosity.quiet or not sys.stderr.isatty():
+    if _state.quiet or sys.stderr is None or not sys.stderr.isatty():
         from avis_cli.progress import silent
 
         yield silent
         return
-    bars = _Bars()
+    bars = _state.bars = _Bars()
     try:
         yield bars
     finally:
+        _state.bars = None
         bars.close()
 
 
-_BYTE_PHASES = ("downloading", "checking")  # their progress counts bytes, all others' frames
+# what a phase counts, where it is not steps or seconds as the user chose
+_UNITS = {
+    "downloading": "B",
+    "checking": "B",
+    "listening and looking": " frames",
+    "drawing masks": " frames",
+    "masks": " frames",
+    "encode": " frames",
+    "videos": " videos",
+    "clips": " clips",
+    "packing clips": " clips",
+    "validation": " clips",
+}
 
 
 class _Bars:
@@ -107,12 +166,19 @@ class _Bars:
         if phase != self._phase:
             self.close()
             self._phase = phase
-            in_bytes = phase in _BYTE_PHASES
-            style: dict[str, Any] = {"unit": "B", "unit_scale": True} if in_bytes else {"unit": " frames"}
-            self._bar = tqdm(desc=phase, total=total, file=sys.stderr, dynamic_ncols=True, leave=False, **style)
+            unit = _UNITS.get(phase, "")
+            self._bar = tqdm(
+                desc=phase, total=total, file=sys.stderr, dynamic_ncols=True, leave=False,
+                unit=unit, unit_scale=unit == "B",
+            )  # fmt: skip
         if total is not None and self._bar.total != total:
             self._bar.total = total
         self._bar.update(done - self._bar.n)
+
+    def hide(self) -> None:
+        """Make room for a line of text; the next call draws the bar again below it."""
+        if self._bar is not None:
+            self._bar.clear()
 
     def close(self) -> None:
         if self._bar is not None:

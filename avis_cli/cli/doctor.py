@@ -54,10 +54,16 @@ def _run(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     # a broken installation breaks in any way it likes: that is the finding
     try:
         yield from check()
+    except AvisError as failure:
+        where = "" if failure.file is None else f"{failure.file}: "
+        yield Finding(False, _name(check), where + failure.cause, failure.hint)
     except Exception as failure:
         cause = " ".join(f"{type(failure).__name__}: {failure}".split())
-        hint = None if isinstance(failure, AvisError) else "pip install --force-reinstall avis-cli"
-        yield Finding(False, check.__name__.strip("_"), str(failure) if hint is None else cause, hint)
+        yield Finding(False, _name(check), cause, "pip install --force-reinstall avis-cli")
+
+
+def _name(check: Callable[[], Iterator[Finding]]) -> str:
+    return check.__name__.strip("_")
 
 
 def _versions() -> Iterator[Finding]:

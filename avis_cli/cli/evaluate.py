@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avis_cli.cli import console
+from avis_cli.cli import console, evaluate_data
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.errors import UsageError
 
@@ -38,8 +39,23 @@ def evaluate(
         Path | None, typer.Option(metavar="GT", help="Annotations: AVISeg or YouTube-VIS, .json[.gz].")
     ] = None,
     pred: Annotated[
-        Path | None, typer.Option(metavar="PRED", help="A results list, .json[.gz], or a folder of tracks.json.")
+        Path | None,
+        typer.Option(
+            metavar="PRED",
+            help="A results list, .json[.gz], or a folder of tracks.json; with --data the results list to write.",
+        ),
     ] = None,
+    data: evaluate_data.Data = None,
+    split: evaluate_data.Split = "test",
+    model: evaluate_data.ModelName = None,
+    device: evaluate_data.Device = "auto",
+    precision: evaluate_data.Precision = "auto",
+    threshold: evaluate_data.Threshold = 0.3,
+    mute: evaluate_data.Mute = False,
+    gate: evaluate_data.Gate = None,
+    null_empty: evaluate_data.NullEmpty = False,
+    offline: evaluate_data.Offline = False,
+    overwrite: evaluate_data.Overwrite = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -69,20 +85,35 @@ def evaluate(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Score predictions: FSLA, HOTA, track mAP, CLEAR and identity metrics, released and corrected meaning."""
+    """Score predictions: FSLA, HOTA, track mAP, CLEAR and identity metrics, released and corrected meaning.
+
+    With --data a model makes them first. A run that was cut off goes on after its last finished video.
+    """
     presentation = Presentation(format, output, compare, reference, worst, plots)
+    reading = Reading(ignore_unknown, allow_empty, gt_fps, max_bytes)
+    jobs = jobs or _cores()
+    if data is not None:
+        if gt is not None:
+            raise UsageError("--data and --gt", hint="--data DIR is scored against the annotations it holds")
+        run = evaluate_data.DataRun(
+            data, split, model, device, precision, threshold, mute, gate, null_empty, offline, overwrite, max_bytes
+        )
+        score_files(run.truth(), run.results(pred), presentation, reading=reading, jobs=jobs, predict=run.predict)
+        return
+    _refuse_without_data(model=model is not None, mute=mute, gate=gate is not None, null_empty=null_empty)
     if gt is None and pred is None and reference:
         _print_reference(format)
         return
     if gt is None or pred is None:
-        raise UsageError("nothing to score", hint="give both --gt GT and --pred PRED")
-    score_files(
-        gt,
-        pred,
-        presentation,
-        reading=Reading(ignore_unknown, allow_empty, gt_fps, max_bytes),
-        jobs=jobs or _cores(),
-    )
+        raise UsageError("nothing to score", hint="give both --gt GT and --pred PRED, or --data DIR")
+    score_files(gt, pred, presentation, reading=reading, jobs=jobs)
+
+
+def _refuse_without_data(**given: bool) -> None:
+    """Raise UsageError for an option that is there for --data only, and would be without effect."""
+    for name, is_given in given.items():
+        if is_given:
+            raise UsageError(f"--{name.replace('_', '-')} without --data", hint="--data DIR names what to run it on")
 
 
 @dataclass(frozen=True)
@@ -122,8 +153,19 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def score_files(gt: Path, pred: Path, presentation: Presentation, *, reading: Reading, jobs: int) -> None:
-    """Read, score and show. What can be refused before the scoring is refused before it."""
+def score_files(
+    gt: Path,
+    pred: Path,
+    presentation: Presentation,
+    *,
+    reading: Reading,
+    jobs: int,
+    predict: Callable[[Path], None] | None = None,
+) -> None:
+    """Read, score and show. What can be refused before the scoring is refused before it.
+
+    ``predict`` makes the file ``pred`` once nothing else is left that could be refused.
+    """
     from avis_cli.evaluate.json_file import DEFAULT_MAX_BYTES
     from avis_cli.evaluate.predictions import read_predictions
     from avis_cli.evaluate.scores_file import read_scores
@@ -135,6 +177,8 @@ def score_files(gt: Path, pred: Path, presentation: Presentation, *, reading: Re
     with _open_output(presentation.output) as temporary:
         other = None if presentation.compare is None else read_scores(presentation.compare, max_bytes=max_bytes)
         dataset = read_truth(gt, allow_empty=reading.allow_empty, max_bytes=max_bytes)
+        if predict is not None:
+            predict(pred)
         dataset = read_predictions(
             pred,
             dataset,
@@ -159,8 +203,12 @@ def _check_plots(presentation: Presentation) -> None:
 
 def _refuse_input_as_output(output: Path | None, inputs: dict[str, Path | None]) -> None:
     for option, path in inputs.items():
-        if output is not None and path is not None and output.exists() and path.exists() and path.samefile(output):
+        if output is not None and path is not None and _same_file(output, path):
             raise UsageError(f"--output is the file of {option}", hint="name another one", file=output)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
 
 
 def _open_output(output: Path | None) -> AbstractContextManager[Path | None]:

@@ -12,19 +12,25 @@ from avis_cli.cli import console
 from avis_cli.cli.console import Debug, Quiet
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from avis_cli.media.clip import AudioInfo, ClipInfo
 
 
 def info(
     file: Annotated[Path, typer.Argument(help="A video file.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Refuse pictures of more than N pixels [default: 67108864, 8192x8192]."),
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Say what a video file holds: picture, sound, exact rates, and anything unusual about it."""
     from avis_cli.media import decode
 
-    clip = decode.probe(file)
+    clip = decode.probe(file) if max_pixels is None else decode.probe(file, max_pixels=max_pixels)
     for warning in clip.warnings:
         console.warn(warning)
     if as_json:
@@ -63,8 +69,7 @@ def _describe_audio(track: AudioInfo) -> dict[str, Any]:
 
 
 def _text(clip: ClipInfo) -> list[str]:
-    rate = "unknown rate" if clip.frame_rate is None else f"{clip.frame_rate} = {float(clip.frame_rate):.3f} frames/s"
-    picture = f"picture   {clip.codec}, {clip.width}x{clip.height}, {rate}"
+    picture = f"picture   {clip.codec}, {clip.width}x{clip.height}, {_rate(clip.frame_rate)}"
     if clip.rotation or clip.mirrored:
         picture += f", turned {clip.rotation} degrees" + (" and mirrored" if clip.mirrored else "")
     if clip.sample_aspect_ratio != 1:
@@ -73,8 +78,15 @@ def _text(clip: ClipInfo) -> list[str]:
     for track in clip.audio_tracks:
         chosen = " (used)" if clip.audio is not None and track.index == clip.audio.index else ""
         language = f", {track.language}" if track.language else ""
-        sound = f"{track.codec}, {track.sample_rate} Hz, {track.channels} channels"
+        channels = "1 channel" if track.channels == 1 else f"{track.channels} channels"
+        sound = f"{track.codec}, {track.sample_rate} Hz, {channels}"
         lines.append(f"sound {track.index}   {sound}{language}{chosen}")
     if not clip.audio_tracks:
         lines.append("sound     none")
     return lines
+
+
+def _rate(rate: Fraction | None) -> str:
+    if rate is None:
+        return "unknown rate"
+    return f"{rate} frames/s" if rate.denominator == 1 else f"{rate} = {float(rate):.3f} frames/s"

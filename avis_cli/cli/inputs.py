@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,46 +25,68 @@ class Job:
     target: Path
 
 
-def collect(inputs: Iterable[Path], output: Path, *, recursive: bool) -> list[Job]:
+@dataclass(frozen=True)
+class Found:
+    """The work to do, and what is wrong with the folders that give none."""
+
+    jobs: list[Job]
+    refused: list[MediaError]
+
+
+def collect(inputs: Iterable[Path], output: Path, *, recursive: bool, note: Callable[[str], None]) -> Found:
     """A job for every file and for every video in a folder, each file once, no two with one target.
 
-    The tree below a folder is mirrored under ``output``. Raises MediaError for a folder without videos.
+    The tree below a folder is mirrored under ``output``. Hidden files and earlier results are left out; ``note`` is
+    told in a line each what else is.
     """
-    jobs: list[Job] = []
+    found = Found([], [])
     sources: set[str] = set()
     targets: set[str] = set()
     for path in inputs:
-        for source, place in _files(path, output, recursive):
+        try:
+            files = list(_videos(path, recursive, note)) if os.path.isdir(path) else [(path, Path(path.name))]
+        except MediaError as error:
+            found.refused.append(error)
+            continue
+        for source, place in files:
             identity = os.path.realpath(source)
             if identity in sources:
                 continue
             sources.add(identity)
             target = _free(output / place, targets)
             targets.add(_key(target))
-            jobs.append(Job(source, target))
-    return jobs
+            found.jobs.append(Job(source, target))
+    return found
 
 
-def _files(path: Path, output: Path, recursive: bool) -> Iterator[tuple[Path, Path]]:
-    """Files with their place below the output folder."""
-    if not path.is_dir():
-        yield path, Path(path.name)
-        return
-    own = os.path.realpath(output)
-    found = False
-    for folder, folders, names in os.walk(path):
-        # earlier results are no input; hidden folders are nobody's videos
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and os.path.realpath(os.path.join(folder, name)) != own
-        )
+def _videos(path: Path, recursive: bool, note: Callable[[str], None]) -> Iterator[tuple[Path, Path]]:
+    """The videos in a folder with their places below it. Raises MediaError if there are none."""
+    from avis_cli.writers.output_folder import MANIFEST
+
+    def tell(error: OSError) -> None:
+        if error.filename == os.fspath(path):
+            raise MediaError(f"cannot be read: {error.strerror or error}", file=path)
+        note(f"{error.filename}: {error.strerror or error}, left out")
+
+    any_found = False
+    for folder, folders, names in os.walk(path, onerror=tell):
+        # hidden folders are nobody's videos
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if MANIFEST in names:  # earlier results
+            folders.clear()
+            continue
         for name in sorted(names):
-            if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
-                found = True
-                file = Path(folder, name)
-                yield file, file.relative_to(path)
+            if not name.lower().endswith(EXTENSIONS):
+                continue
+            file = Path(folder, name)
+            if name.startswith("."):
+                note(f"{file}: hidden, left out")
+                continue
+            any_found = True
+            yield file, file.relative_to(path)
         if not recursive:
             break
-    if not found:
+    if not any_found:
         wanted = " ".join(EXTENSIONS)
         hint = "give files by name" if recursive else "give files by name, or --recursive to look into folders below"
         raise MediaError(f"a folder without videos (looked for {wanted})", hint=hint, file=path)
@@ -79,5 +102,5 @@ def _free(target: Path, taken: set[str]) -> Path:
 
 
 def _key(target: Path) -> str:
-    # some file systems do not tell X.mp4 from x.mp4
-    return os.fspath(target).casefold()
+    # some file systems do not tell X.mp4 from x.mp4, nor the two ways to write an accent
+    return unicodedata.normalize("NFC", os.fspath(target)).casefold()

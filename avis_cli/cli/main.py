@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
 
 from avis_cli import __version__
-from avis_cli.cli import console
+from avis_cli.cli import console, weights
+from avis_cli.cli.doctor import doctor
+from avis_cli.cli.evaluate import evaluate
+from avis_cli.cli.info import info
+from avis_cli.cli.render import render
+from avis_cli.cli.segment import segment
+from avis_cli.cli.synth import synth
+from avis_cli.cli.train import train
 from avis_cli.errors import AvisError
 
 INTERRUPTED = 130  # what a shell reports for a program stopped by Ctrl-C
+STOPPED = 128  # plus the number of the signal that asked a program to stop
 
 app = typer.Typer(
     name="avis",
@@ -24,25 +33,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     pretty_exceptions_show_locals=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-
-def _register() -> None:  # TEMPORARY until every command file exists
-    import importlib
-
-    for name in ["segment", "render", "evaluate", "weights", "synth", "train", "info", "doctor"]:
-        try:
-            module = importlib.import_module(f"avis_cli.cli.{name}")
-        except ModuleNotFoundError:
-            continue
-        if name == "weights":
-            app.add_typer(module.app, name="weights")
-        else:
-            app.command(name)(getattr(module, name))
-
-
-_register()
+for _command in (segment, render, evaluate, synth, train, info, doctor):
+    app.command()(_command)
+app.add_typer(weights.app, name="weights")
 
 
 def _print_version(wanted: bool) -> None:
@@ -66,11 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args=arguments, prog_name="avis", standalone_mode=False)
-        return code if isinstance(code, int) else 0
     except AvisError as failure:
-        return _report(failure, str(failure), failure.exit_code)
-    except (KeyboardInterrupt, typer.Abort) as stop:
-        return _report(stop, "interrupted", INTERRUPTED)
+        console.report(failure)
+        return failure.exit_code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except typer.Abort as stop:
+        # Typer takes an end of file for somebody's wish to stop: here nobody is asked anything
+        if isinstance(stop.__cause__, EOFError):
+            console.report(stop.__cause__)
+            return 1
+        code = INTERRUPTED
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
     except BrokenPipeError:
@@ -79,18 +80,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Exception as failure:
         if hasattr(failure, "format_message"):  # Typer's own: an option or argument that does not parse
-            return _report(failure, f"{failure.format_message()}; see `avis --help`", getattr(failure, "exit_code", 2))
-        cause = " ".join(f"{type(failure).__name__}: {failure}".split())
-        return _report(failure, f"unexpected failure: {cause}; run again with --debug and report it", 1)
+            return _report_usage(failure, arguments)
+        console.report(failure)
+        return 1
+    if code == INTERRUPTED:
+        console.error("interrupted")
+    return code if isinstance(code, int) else 0
 
 
-def _report(failure: BaseException, line: str, code: int) -> int:
-    if console.is_debug():
-        traceback.print_exception(failure)
-    console.error(line)
-    return code
+def _report_usage(failure: Any, arguments: Sequence[str]) -> int:
+    context = getattr(failure, "ctx", None)
+    if type(failure).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{failure.format_message()}\n")
+        return 2
+    hint = f"see `{context.command_path if context is not None else 'avis'} --help`"
+    if any(text.startswith("-") and os.path.exists(text) for text in arguments):
+        hint = "a file whose name begins with a dash is given as ./-NAME"
+    console.error(f"{failure.format_message().rstrip('. ')}; {hint}")
+    return int(getattr(failure, "exit_code", 2))
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # raised where the program is, so that it leaves nothing half-written
+    raise SystemExit(STOPPED + number)
 
 
 def run() -> None:
     """Entry point of the console script."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _stop)
     sys.exit(main())

@@ -7,8 +7,9 @@ from fractions import Fraction
 
 from avis_cli.errors import UsageError
 
-_TIME = re.compile(r"(?:(?:(\d{1,6}):)?([0-5]?\d):)?(\d{1,12}(?:\.\d{1,9})?)")
-_RATE = re.compile(r"\d{1,9}(?:\.\d{1,9}|/[1-9]\d{0,8})?")
+# at most so many digits that no clock of a media file overflows
+_TIME = re.compile(r"(?:(?:(\d{1,6}):)?([0-5]?\d):)?(\d{1,9}(?:\.\d{1,9})?)", re.ASCII)
+_RATE = re.compile(r"\d{1,9}(?:\.\d{1,9}|/[1-9]\d{0,8})?", re.ASCII)
 
 
 def seconds(text: str, option: str) -> Fraction:

@@ -2,61 +2,110 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from avis_cli.cli import console
 from avis_cli.cli.batch import RESULTS, Batch, Settings
 from avis_cli.cli.console import Debug, Quiet
-from avis_cli.errors import AvisError, UsageError
+from avis_cli.errors import AvisError, UsageError, WeightsError
+
+if TYPE_CHECKING:
+    from avis_cli.cli.inputs import Found
 
 SOME_FAILED = 3  # exit code where some inputs of several failed
 
 
+class Precision(str, Enum):
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
 def segment(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Video files, and folders of them.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where results go.")] = Path("avis_out"),
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="Video files, and folders whose videos to take.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Results of each input go to DIR/<file name>/.")
+    ] = Path("avis_out"),
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME|PATH", help="A model's name, a weights file or hf://OWNER/REPO[@REVISION]/FILE."),
+        typer.Option(
+            metavar="NAME|PATH",
+            help="A model that `avis weights list` names, a weights file, or hf://OWNER/REPO[@REVISION]/FILE "
+            "[default: the model named by AVIS_MODEL, else the bundled one].",
+        ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto (fp32), fp32, bf16 or fp16.")] = "auto",
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps; auto: a GPU if there is one.")
+    ] = "auto",
+    precision: Annotated[
+        Precision, typer.Option(help="Numbers to compute with; auto: fp32, as published.")
+    ] = Precision.auto,
     fps: Annotated[
-        str | None, typer.Option(metavar="RATE", help="Token frames per second [default: the model's own].")
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="Frames per second to listen and look at, such as 1 or 30000/1001 [default: the model's].",
+        ),
     ] = None,
     mask_fps: Annotated[
         str | None,
-        typer.Option(metavar="RATE|video", help="Mask frames per second, video: every frame [default: the model's]."),
+        typer.Option(metavar="RATE|video", help="Masks per second; video: one for every frame [default: the model's]."),
     ] = None,
-    start: Annotated[str | None, typer.Option(metavar="TIME", help="Begin here: seconds or HH:MM:SS.s.")] = None,
-    end: Annotated[str | None, typer.Option(metavar="TIME", help="Stop here: seconds or HH:MM:SS.s.")] = None,
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Score that a track must exceed.")] = 0.3,
-    max_tracks: Annotated[int | None, typer.Option(min=1, help="Keep the best N tracks.")] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Begin there: seconds (12.5) or HH:MM:SS.s (0:00:12.5).")
+    ] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="Stop there, written as for --start.")] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Keep tracks that score above this; lower finds more, wrong ones too.")
+    ] = 0.3,
+    max_tracks: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Keep the N best tracks at most [default: all].")
+    ] = None,
     audio_track: Annotated[
-        str | None, typer.Option(metavar="N|LANG", help="Which sound track, from 0, or its language.")
+        str | None,
+        typer.Option(
+            metavar="N|LANG",
+            help="Which sound track to hear, counted from 0, or its language (eng) [default: the file's own choice].",
+        ),
     ] = None,
     allow_silent: Annotated[
-        bool, typer.Option("--allow-silent", help="Run a video without sound as if it were silent.")
+        bool, typer.Option("--allow-silent", help="Take videos that have no sound, as if they were silent.")
     ] = False,
     mute: Annotated[
-        bool, typer.Option("--mute", help="Silence in place of the sound: what the picture alone gives.")
+        bool, typer.Option("--mute", help="Put silence in place of the sound: shows what the picture alone gives.")
     ] = False,
     gate: Annotated[
         bool | None,
-        typer.Option("--gate/--no-gate", help="No mask where the object is not heard [default: the model's own]."),
+        typer.Option("--gate/--no-gate", help="No masks while an object is not heard [default: the model's]."),
     ] = None,
-    only: Annotated[str, typer.Option(metavar="LIST", help="Which results to write.")] = ",".join(RESULTS),
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders below a folder too.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
-    skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Keep results made with the same settings, weights and input.")
+    only: Annotated[str, typer.Option(metavar="LIST", help="Which results to write, separated by commas.")] = ",".join(
+        RESULTS
+    ),
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Take videos from all folders below a folder too.")
     ] = False,
-    max_pixels: Annotated[int | None, typer.Option(min=1, help="Refuse pictures with more pixels.")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never ask the network for weights.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per input on stdout, not a path.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing", help="Skip inputs whose results are complete, with these settings and weights."
+        ),
+    ] = False,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Refuse pictures of more than N pixels [default: 67108864, 8192x8192]."),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Use no network, not even to get weights.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON for each input in place of its results' folder.")
+    ] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -64,24 +113,41 @@ def segment(
     from avis_cli.cli.inputs import collect
 
     settings = Settings(
-        fps, mask_fps, start, end, threshold, max_tracks, audio_track, allow_silent, mute, gate, max_pixels, precision,
-        _results(only),
+        fps, mask_fps, start, end, threshold, max_tracks, audio_track, allow_silent, mute, gate, max_pixels,
+        precision.value, _results(only),
     )  # fmt: skip
     batch = Batch(settings, model, device, offline=offline, overwrite=overwrite, skip_existing=skip_existing)
-    jobs = collect(inputs, output, recursive=recursive)
+    _run(batch, collect(inputs, output, recursive=recursive, note=console.note), as_json)
+
+
+def _run(batch: Batch, found: Found, as_json: bool) -> None:
+    """Every job, whatever becomes of the others; what concerns them all, or a single one, is raised."""
+    total = len(found.jobs) + len(found.refused)
     failures = 0
-    for job in jobs:
+    for refusal in found.refused:
+        if total == 1:
+            raise refusal
+        failures += 1
+        console.report(refusal)
+    for job in found.jobs:
         try:
             summary = batch.run(job)
-        except AvisError as error:
-            if len(jobs) == 1:
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            if isinstance(error, AvisError) and (total == 1 or _concerns_all(error)):
                 raise
             failures += 1
-            console.error(str(error))
+            console.report(error, job.source)
             continue
         console.result(summary if as_json else str(job.target))
     if failures:
-        raise typer.Exit(SOME_FAILED if failures < len(jobs) else 1)
+        raise typer.Exit(SOME_FAILED if failures < total else 1)
+
+
+def _concerns_all(error: AvisError) -> bool:
+    """Whether every other input would meet the same: the model, or a setting, is at fault."""
+    return isinstance(error, WeightsError) or (isinstance(error, UsageError) and error.file is None)
 
 
 def _results(only: str) -> tuple[str, ...]:

@@ -52,11 +52,15 @@ class HotaRatios:
     AssPr: NDArray[np.float64]
     LocA: NDArray[np.float64]
 
+    def table(self) -> NDArray[np.float64]:
+        """(8, ..., 19), in the order of ``PARTS``."""
+        return np.stack([getattr(self, part) for part in PARTS])
+
     def mean_of(self, chosen: NDArray[np.bool_]) -> HotaRatios:
         """(C, 19) -> (19,): the mean over the chosen classes; NaN where none is chosen."""
-        count = int(chosen.sum())
-        empty = np.full(len(THRESHOLDS), np.nan)
-        return HotaRatios(*(getattr(self, part)[chosen].mean(axis=0) if count else empty for part in PARTS))
+        if not chosen.any():
+            return HotaRatios(*np.full((len(PARTS), len(THRESHOLDS)), np.nan))
+        return HotaRatios(*self.table()[:, chosen].mean(axis=1))
 
 
 def count(overlaps: Overlaps, association: Association) -> HotaCounts:

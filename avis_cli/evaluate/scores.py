@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -152,12 +153,13 @@ class Scores:
         clear: ClearCounts,
         identity: IdentityCounts,
     ) -> Headline:
-        fsla_mean = [None] * 4 if fsla is None else [_percent(float(row.mean())) for row in fsla.ratios()]
+        fsla_mean = [None] * 4 if fsla is None else [_percent(mean) for mean in fsla.ratios().mean(axis=1).tolist()]
         # the released evaluator reads -100 where there is no ground truth, and so does its column
-        precision = [_percent(float(row.mean()), missing=None if self.released else -1.0) for row in (*ap, ar[0])]
+        missing = None if self.released else -1.0
+        precision = [_percent(mean, missing) for mean in np.stack([*ap, ar[0]]).mean(axis=1).tolist()]
         values: list[Any] = [
             *fsla_mean,
-            *(_percent(float(getattr(hota_mean, part).mean())) for part in hota.PARTS),
+            *(_percent(mean) for mean in hota_mean.table().mean(axis=1).tolist()),
             *precision,
             clear.switches,
             100 * clear.mota,
@@ -167,7 +169,7 @@ class Scores:
 
 
 def _percent(fraction: float, missing: float | None = None) -> float | None:
-    return None if np.isnan(fraction) or fraction == missing else 100 * fraction
+    return None if math.isnan(fraction) or fraction == missing else 100 * fraction
 
 
 @dataclass(frozen=True)

@@ -66,15 +66,19 @@ def match(
     prediction_out = _out_of_range(_prediction_sizes(overlaps)[order])
     matched = np.zeros((len(RANGES), len(THRESHOLDS), len(predictions)), bool)
     ignored = np.repeat(prediction_out[:, None, :], len(THRESHOLDS), axis=1)
-    candidates = [
-        [(int(i), float(iou[i, d])) for i in np.flatnonzero(iou[:, d] >= THRESHOLDS[0] - EPS)]
-        for d in range(len(predictions))
-    ]
+    least = float(THRESHOLDS[0]) - EPS
+    candidates = [[(i, value) for i, value in enumerate(row) if value >= least] for row in iou.T.tolist()]
     free_position = -1 if reusing is None else int(np.flatnonzero(order == reusing)[0])
     if any(candidates):
         for r, out in enumerate(truth_out):
+            is_out = out.tolist()
+            # those that count come first: an ignored one is taken only where no other will do
+            ordered = [
+                [*(pair for pair in some if not is_out[pair[0]]), *(pair for pair in some if is_out[pair[0]])]
+                for some in candidates
+            ]
             # (10, D)
-            partner = np.array([_match_at(at, candidates, out.tolist(), free_position) for at in THRESHOLDS.tolist()])
+            partner = np.array([_match_at(at, ordered, is_out, free_position) for at in THRESHOLDS.tolist()])
             matched[r] = partner >= 0
             ignored[r] = np.where(matched[r], out[partner], ignored[r])
     scores = np.array([track.score for track in predictions], np.float64)[order]
@@ -84,13 +88,12 @@ def match(
 def _match_at(
     threshold: float, candidates: list[list[tuple[int, float]]], out: list[bool], free_position: int
 ) -> list[int]:
-    """For each prediction its ground truth, or -1. ``out``: ground truths that are to be ignored."""
+    """For each prediction its ground truth, or -1. ``out``: ground truths that are ignored, last among candidates."""
     taken: set[int] = set()
     partners = []
     for d, overlapping in enumerate(candidates):
         best, partner = min(threshold, 1 - 1e-10), -1
-        # those that count come first: an ignored one is taken only where no other will do
-        for i, iou in sorted(overlapping, key=lambda candidate: out[candidate[0]]):
+        for i, iou in overlapping:
             if i in taken:
                 continue
             if partner >= 0 and out[i] and not out[partner]:
@@ -146,9 +149,9 @@ def precision(videos: Sequence[TrackMatches]) -> TrackPrecision:
         recall_reached = recall[:, :, -1]
         # the precision at the first place that reaches each recall, 0 where none does
         falling = np.concatenate([falling, np.zeros((*SHAPE, 1))], axis=2)
-        for r in np.flatnonzero(truths):
+        for r in np.flatnonzero(hits[:, :, -1].any(axis=1)):
             at = (recall[r, :, None, :] < RECALLS[:, None]).sum(axis=2)
-            curve[r] = np.take_along_axis(falling[r], at, axis=1)
+            curve[r] = falling[r][np.arange(len(THRESHOLDS))[:, None], at]
     ap = curve.mean(axis=2)
     missing = truths == 0
     curve[missing], ap[missing], recall_reached[missing] = -1, -1, -1

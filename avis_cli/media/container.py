@@ -29,6 +29,9 @@ _FORMATS = (
     "wav,w64,aiff,caf,mp3,aac,flac,ac3,eac3,dts,amr,au,tta,wv,ape"
 )
 
+# earlier releases crash when options for decoders meet a format that shows its streams only later (MPEG-TS, FLV)
+_OPTIONS_ARE_SAFE = int(av.__version__.partition(".")[0]) >= 18
+
 _BUFFER = 1 << 18  # bytes read per call from FFmpeg back into Python
 _PLAYLISTS = ((b"#EXTM3U", "HLS"), (b"ffconcat version", "concat"), (b"<MPD", "DASH"), (b"[playlist]", "PLS"))
 
@@ -84,13 +87,15 @@ def open_media(
     with open_file(path) as file:
         if identity is not None and file_identity(file.fileno()) != identity:
             raise MediaError("the file has changed since it was first read", hint="run again", file=path)
-        options = {"max_pixels": str(max_pixels)} | ({} if decoding else {"codec_whitelist": "none"})
+        container_options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+        if not decoding:
+            container_options["codec_whitelist"] = "none"
         try:
             container = av.open(
                 file,
                 "r",
-                options=options,
-                container_options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+                options={"max_pixels": str(max_pixels)} if _OPTIONS_ARE_SAFE else {},
+                container_options=container_options,
                 metadata_errors="replace",
                 buffer_size=_BUFFER,
                 io_open=_refuse,

@@ -67,6 +67,8 @@ def write_video(
     opening = list(islice(spans, 2))
     if not opening:
         raise MediaError("there is no frame to write", file=clip.file)
+    if opening[0][0].time < start:
+        raise ValueError(f"frames from {start} s on expected, got one at {opening[0][0].time} s")
     writer = _Writer(path, clip, opening, source)
     try:
         writer.open()

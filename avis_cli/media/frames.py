@@ -61,7 +61,8 @@ class FrameReader:
 
     ``rate`` None gives every frame with ``start <= time < end``. A rate gives, for each grid time ``start + k / rate``
     before ``end`` and before the last frame's own end, the frame being shown then (``timeline.on_grid`` has the rule);
-    ``Frame.time`` is then the grid time, and a frame may come several times. Memory is that of a few frames.
+    ``Frame.time`` is then the grid time, and a frame may come several times. Memory is that of a few frames, each of at
+    most ``max_pixels`` (None: the usual limit, or the size that probing let pass if that is larger).
 
     During and after iteration ``failures`` counts the packets and pictures that could not be decoded, ``stopped`` says
     that eight in a row ended the reading there, and ``warnings`` holds what the user should know.
@@ -76,13 +77,14 @@ class FrameReader:
         rate: Fraction | None = None,
         start: Fraction = Fraction(0),
         end: Fraction | None = None,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
+        max_pixels: int | None = None,
     ) -> None:
         if rate is not None and rate <= 0:
             raise ValueError(f"a rate is above 0, got {rate}")
         if start < 0 or (end is not None and end <= start):
             raise ValueError(f"0 <= start < end expected, got start {start}, end {end}")
-        self._path, self._clip, self._max_pixels = path, clip, max_pixels
+        self._path, self._clip = path, clip
+        self._max_pixels = max_pixels or max(DEFAULT_MAX_PIXELS, clip.width * clip.height)
         self._rate = None if rate is None else Fraction(rate)
         self._start, self._end = Fraction(start), end
         self._open = ExitStack()

@@ -24,8 +24,8 @@ _LUMINANCE_2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)
 
 
 def is_hdr(frame: Any) -> bool:
-    """Whether a decoded picture says that it is PQ or HLG."""
-    return frame.color_trc in (_PQ, _HLG)
+    """Whether a decoded picture says that it is PQ or HLG (and this PyAV lets it be heard)."""
+    return getattr(frame, "color_trc", None) in (_PQ, _HLG)
 
 
 def to_standard_range(signal: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:

@@ -25,7 +25,7 @@ def choose_video(container: InputContainer, path: Path, warnings: list[str]) -> 
     Raises MediaError where there is none, or none that can be decoded.
     """
     every = list(container.streams.video)
-    streams = [stream for stream in every if not int(stream.disposition) & _STILL]
+    streams = [stream for stream in every if not stream.disposition.value & _STILL]
     if not streams:
         cause = "no video stream" if not every else "no video stream, only a cover picture"
         raise MediaError(cause, hint="give a file with moving pictures", file=path)
@@ -34,7 +34,7 @@ def choose_video(container: InputContainer, path: Path, warnings: list[str]) -> 
         raise MediaError(f"its video codec ({codec_name(streams[0])}) cannot be decoded", file=path)
 
     def preference(stream: Any) -> tuple[int, int]:
-        return int(stream.disposition) & _DEFAULT, stream.codec_context.width * stream.codec_context.height
+        return stream.disposition.value & _DEFAULT, stream.codec_context.width * stream.codec_context.height
 
     chosen = max(known, key=preference)  # the first of equals
     if len(streams) > 1:
@@ -59,7 +59,7 @@ def choose_audio(
     if not usable:
         warnings.append(f"its audio codec ({codec_name(streams[0])}) cannot be decoded: there is no sound to use")
         return None, tracks
-    chosen = max(usable, key=lambda index: int(streams[index].disposition) & _DEFAULT)
+    chosen = max(usable, key=lambda index: streams[index].disposition.value & _DEFAULT)
     if len(tracks) > 1:
         listed = ", ".join(_label(track) for track in tracks)
         warnings.append(f"{len(tracks)} audio tracks ({listed}): using {chosen}; --audio-track chooses another")
@@ -81,7 +81,7 @@ def codec_name(stream: Any) -> str:
     context = stream.codec_context
     if context is None:
         return "unknown to this FFmpeg"
-    return getattr(context.codec, "canonical_name", None) or context.name
+    return getattr(context.codec, "canonical_name", None) or context.name.removesuffix("float")
 
 
 def nominal_rate(stream: Any) -> Fraction | None:

@@ -68,8 +68,11 @@ def read_waveform(
             reach = max(round(reader.picture_end * target) - round(start * target), 0)
             reach = reach if limit is None else min(reach, limit)
     samples = np.zeros(length if reach is None else reach, np.float32)
-    filled = np.concatenate([*pieces, np.zeros(0, np.float32)])[: len(samples)]
-    np.clip(filled, -1, 1, out=samples[: len(filled)])
+    filled = 0
+    for piece in pieces:
+        piece = piece[: len(samples) - filled]
+        np.clip(piece, -1, 1, out=samples[filled : filled + len(piece)])
+        filled += len(piece)
     return Waveform(samples, target, Fraction(round(start * target), target))
 
 

@@ -5,7 +5,6 @@ Shape letters: B clips, T frames, Q frame queries, N video queries, C channels, 
 
 from __future__ import annotations
 
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -128,13 +127,12 @@ class Avism(nn.Module):
         )
 
     @torch.no_grad()
-    def sounding(
-        self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor
-    ) -> Tensor:
+    def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
         """How surely each track is heard in each token frame, 0..1.
 
-        Track k is video query ``queries[k]`` as class ``classes[k]`` (both (K,) of integers). Of a frame's tokens the one
-        counts that is most surely both of the class and the same object: the product of the two probabilities -> (K, T).
+        Track k is video query ``queries[k]`` as class ``classes[k]`` (both (K,) of integers). Of a frame's tokens the
+        one counts that is most surely both of the class and the same object, the product of the two probabilities
+        -> (K, T).
         """
         probability = tokens.class_logits.softmax(-1)[..., classes]  # (T, Q, K)
         alike = (tracks.token_similarity @ tracks.similarity[queries].T).sigmoid()  # (T, Q, C) @ (C, K)
@@ -142,10 +140,15 @@ class Avism(nn.Module):
 
     def features(self, frames: Tensor) -> PixelFeatures:
         """Frames (B, 3, h, w), 0..255 -> PixelFeatures of the normalised frames, padded right and bottom with zeros."""
+        out: PixelFeatures = self.pixel_decoder(self.maps(frames))
+        return out
+
+    def maps(self, frames: Tensor) -> list[Tensor]:
+        """As ``features``, the backbone's maps only, finest first."""
         x = (frames.to(self.device, self.dtype) - self.pixel_mean) / self.pixel_std
         height, width = frames.shape[-2:]
         divisor = self.config.size_divisor
-        out: PixelFeatures = self.pixel_decoder(self.backbone(F.pad(x, (0, -width % divisor, 0, -height % divisor))))
+        out: list[Tensor] = self.backbone(F.pad(x, (0, -width % divisor, 0, -height % divisor)))
         return out
 
     def forward(
@@ -159,7 +162,12 @@ class Avism(nn.Module):
         return self.predict(self.features(frames.flatten(0, 1)), audio, audio, token_layers, shifted)
 
     def predict(
-        self, features: PixelFeatures, audio: Tensor, tracker_audio: Tensor, token_layers: int = 3, shifted: bool = False
+        self,
+        features: PixelFeatures,
+        audio: Tensor,
+        tracker_audio: Tensor,
+        token_layers: int = 3,
+        shifted: bool = False,
     ) -> tuple[FramePredictions, TrackPredictions]:
         """As ``forward``, from the features of the B T frames and with the audio that each level is to hear."""
         B, T = audio.shape[:2]

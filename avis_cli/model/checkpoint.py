@@ -1,4 +1,4 @@
-"""Weights as a mapping from names to tensors <-> the network, in our own naming or the released one; strict both ways."""
+"""Weights, names and tensors, <-> the network: in our own naming or the released one, strict both ways."""
 
 from __future__ import annotations
 
@@ -14,12 +14,35 @@ from avis_cli.model.config import AvismConfig, ResNetSizes, SwinSizes
 SHOWN = 3  # names in an error message
 
 # released module -> its names, ours on the left
-_ATTENTION = {"in_weight": "in_proj_weight", "in_bias": "in_proj_bias", "out.weight": "out_proj.weight", "out.bias": "out_proj.bias"}  # fmt: skip
+_ATTENTION = {
+    "in_weight": "in_proj_weight",
+    "in_bias": "in_proj_bias",
+    "out.weight": "out_proj.weight",
+    "out.bias": "out_proj.bias",
+}
 _AFFINE = {"weight": "weight", "bias": "bias"}
 _FROZEN_CONV = {
-    "weight": "weight", "scale": "norm.weight", "shift": "norm.bias", "mean": "norm.running_mean", "variance": "norm.running_var",
-}  # fmt: skip
+    "weight": "weight",
+    "scale": "norm.weight",
+    "shift": "norm.bias",
+    "mean": "norm.running_mean",
+    "variance": "norm.running_var",
+}
 _NORMED_CONV = {"conv.weight": "weight", "norm.weight": "norm.weight", "norm.bias": "norm.bias"}
+_SWIN_BLOCK = {
+    "norm1": "norm1",
+    "norm2": "norm2",
+    "attention.qkv": "attn.qkv",
+    "attention.out": "attn.proj",
+    "linear1": "mlp.fc1",
+    "linear2": "mlp.fc2",
+}
+_DEFORMABLE = {
+    "sampling_offsets": "sampling_offsets",
+    "attention_weights": "attention_weights",
+    "value_projection": "value_proj",
+    "output_projection": "output_proj",
+}
 
 Names = Iterator[tuple[str, str]]
 
@@ -27,19 +50,24 @@ Names = Iterator[tuple[str, str]]
 def released_names(config: AvismConfig, prefix: str | None = None) -> dict[str, str]:
     """Released name of each tensor of the network -> our name.
 
-    ``prefix``: "avism" or "vita", the one of the preset's own checkpoint by default. Raises WeightsError where no network
-    of that make was released.
+    ``prefix``: "avism" or "vita", the one of the preset's own checkpoint by default. Raises WeightsError where no
+    network of that make was released.
     """
     prefix = prefix or config.released_as
     if prefix is None:
         raise WeightsError(f"{config.name} has no released naming", hint="use its own names")
-    pairs = (*_backbone_names(config), *_decoder_names(config), *_localizer_names(config), *_tracker_names(config, prefix))
+    pairs = (
+        *_backbone_names(config),
+        *_decoder_names(config),
+        *_localizer_names(config),
+        *_tracker_names(config, prefix),
+    )
     return {released: ours for ours, released in pairs}
 
 
 def derived_shapes(config: AvismConfig, prefix: str) -> dict[str, tuple[int, ...]]:
-    """Tensors of a released checkpoint that are no weights, with their shapes: class weights of the training losses, and
-    tables that follow from the window size.
+    """Tensors of a released checkpoint that are no weights, with their shapes: class weights of the training losses,
+    and tables that follow from the window size. They may be there and are not read.
     """
     shapes: dict[str, tuple[int, ...]] = {
         "criterion.empty_weight": (config.num_classes + 1,),
@@ -57,8 +85,8 @@ def derived_shapes(config: AvismConfig, prefix: str) -> dict[str, tuple[int, ...
 def load(network: Avism, weights: Mapping[str, Tensor]) -> None:
     """Fill the network from names and tensors, in the released naming or our own.
 
-    Raises WeightsError that names the first tensors that are unknown, missing, of another shape or not finite; the network
-    is then as it was.
+    Raises WeightsError that names the first tensors that are unknown, missing, of another shape or not finite; the
+    network is then as it was.
     """
     strange = [name for name, tensor in weights.items() if not isinstance(tensor, Tensor)]
     if strange:
@@ -79,7 +107,7 @@ def is_released(weights: Mapping[str, Tensor]) -> bool:
 
 
 def from_released(config: AvismConfig, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Released names -> ours. Raises WeightsError for a name that the table does not have, or that it has and is missing."""
+    """Released names -> ours. Raises WeightsError for names that the table does not have or misses."""
     prefix = "vita" if any(name.startswith("vita_module.") for name in weights) else "avism"
     table = released_names(config, prefix)
     derived = derived_shapes(config, prefix)
@@ -112,7 +140,7 @@ def _check_names(config: AvismConfig, named: Mapping[str, Tensor], wanted: Mappi
         if name in named and named[name].shape != tensor.shape
     ]
     _refuse(config, unknown, missing, wrong)
-    whole = [name for name, tensor in wanted.items() if tensor.is_floating_point() and not named[name].is_floating_point()]
+    whole = [name for name in wanted if not named[name].is_floating_point()]
     if whole:
         raise WeightsError(f"not floating-point: {_some(whole)}", hint=f"these are not the weights of {config.name}")
 
@@ -155,9 +183,10 @@ def _feed_forward(ours: str, released: str, norm: str = "norm") -> Names:
 def _query_decoder(ours: str, layers: str, released: str, depth: int) -> Names:
     """A decoder of masked or video queries: its layers, learned queries and heads."""
     for i in range(depth):
-        yield from _cross_attention(f"{layers}.{i}.cross_attention", f"{released}.transformer_cross_attention_layers.{i}")
-        yield from _self_attention(f"{layers}.{i}.self_attention", f"{released}.transformer_self_attention_layers.{i}")
-        yield from _feed_forward(f"{layers}.{i}.feed_forward", f"{released}.transformer_ffn_layers.{i}")
+        layer, theirs = f"{layers}.{i}", f"{released}.transformer"
+        yield from _cross_attention(f"{layer}.cross_attention", f"{theirs}_cross_attention_layers.{i}")
+        yield from _self_attention(f"{layer}.self_attention", f"{theirs}_self_attention_layers.{i}")
+        yield from _feed_forward(f"{layer}.feed_forward", f"{theirs}_ffn_layers.{i}")
     yield f"{ours}.query_feature", f"{released}.query_feat.weight"
     yield f"{ours}.query_position", f"{released}.query_embed.weight"
     yield from _leaves(f"{ours}.norm", f"{released}.decoder_norm", _AFFINE)
@@ -185,12 +214,11 @@ def _resnet_names(sizes: ResNetSizes) -> Names:
 def _swin_names(sizes: SwinSizes) -> Names:
     yield from _leaves("backbone.patches.projection", "backbone.patch_embed.proj", _AFFINE)
     yield from _leaves("backbone.patches.norm", "backbone.patch_embed.norm", _AFFINE)
-    modules = {"norm1": "norm1", "norm2": "norm2", "attention.qkv": "attn.qkv", "attention.out": "attn.proj", "linear1": "mlp.fc1", "linear2": "mlp.fc2"}  # fmt: skip
     for stage, depth in enumerate(sizes.depths):
         for block in range(depth):
             ours, released = f"backbone.stages.{stage}.{block}", f"backbone.layers.{stage}.blocks.{block}"
             yield f"{ours}.attention.bias_table", f"{released}.attn.relative_position_bias_table"
-            for left, right in modules.items():
+            for left, right in _SWIN_BLOCK.items():
                 yield from _leaves(f"{ours}.{left}", f"{released}.{right}", _AFFINE)
         yield from _leaves(f"backbone.norms.{stage}", f"backbone.norm{stage}", _AFFINE)
     for stage in range(len(sizes.depths) - 1):
@@ -205,10 +233,9 @@ def _decoder_names(config: AvismConfig) -> Names:
         for part in range(2):
             yield from _leaves(f"{ours}.projections.{level}.{part}", f"{released}.input_proj.{level}.{part}", _AFFINE)
     yield f"{ours}.level_position", f"{released}.transformer.level_embed"
-    linears = {"sampling_offsets": "sampling_offsets", "attention_weights": "attention_weights", "value_projection": "value_proj", "output_projection": "output_proj"}  # fmt: skip
     for i in range(config.encoder_layers):
         layer, theirs = f"{ours}.layers.{i}", f"{released}.transformer.encoder.layers.{i}"
-        for left, right in linears.items():
+        for left, right in _DEFORMABLE.items():
             yield from _leaves(f"{layer}.attention.{left}", f"{theirs}.self_attn.{right}", _AFFINE)
         yield from _leaves(f"{layer}.norm", f"{theirs}.norm1", _AFFINE)
         yield from _feed_forward(f"{layer}.feed_forward", theirs, norm="norm2")

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Literal
 from avis_cli.errors import WeightsError
 
 AVISEG_CATEGORIES = (
-    "person", "violin", "guitar", "cello", "flute", "piano", "ukulele", "accordion", "guzheng", "clarinet", "cat", "car",
-    "saxophone", "dog", "lawn_mover", "tuba", "banjo", "pipa", "bassoon", "airplane", "tree_harvester", "trumpet", "lion",
-    "bass", "erhu", "horse",
+    "person", "violin", "guitar", "cello", "flute", "piano", "ukulele", "accordion", "guzheng", "clarinet", "cat",
+    "car", "saxophone", "dog", "lawn_mover", "tuba", "banjo", "pipa", "bassoon", "airplane", "tree_harvester",
+    "trumpet", "lion", "bass", "erhu", "horse",
 )  # fmt: skip
 """The 26 categories of AVISeg in the order of its ids 1..26, spelled as there."""
 

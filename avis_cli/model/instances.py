@@ -134,8 +134,8 @@ def _spans(hit: Tensor) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class _Axis:
-    """Linear resizing of one axis. ``weights`` (n_out, n_in); outputs that read input i are ``reach[i]`` (first, one past
-    the last), inputs that output o reads are ``reads[o]``.
+    """Linear resizing of one axis. ``weights`` (n_out, n_in); outputs that read input i are ``reach[i]`` (first, one
+    past the last), inputs that output o reads are ``reads[o]``.
     """
 
     weights: Tensor

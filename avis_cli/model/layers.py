@@ -6,6 +6,7 @@ Shape letters: B batch, N queries, S keys, C channels, H, W.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -103,7 +104,7 @@ class MLP(nn.Module):
     def __init__(self, width: int, hidden: int, out: int, depth: int) -> None:
         super().__init__()
         sizes = [width] + [hidden] * (depth - 1) + [out]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., width) -> (..., out)."""
@@ -113,10 +114,17 @@ class MLP(nn.Module):
         return out
 
 
+def mask_projection(in_width: int, mask_width: int) -> nn.Conv2d:
+    """1x1 convolution from a fine map to mask features."""
+    projection = nn.Conv2d(in_width, mask_width, 1)
+    nn.init.kaiming_uniform_(projection.weight, a=1)
+    return projection
+
+
 def sine_position(height: int, width: int, channels: int, device: torch.device) -> Tensor:
     """Positions of a map's cells as sines and cosines, rows in the first half of the channels -> (H, W, C) float32.
 
-    Cell numbers from 1 are scaled to 0..2 pi by the last one; temperature 10000 (Carion et al. 2020, DETR, section A.4).
+    Cell numbers from 1 are scaled to 0..2 pi by the last one; temperature 10000 (Carion et al. 2020, DETR).
     """
     rows = _sine_axis(height, channels // 2, device)[:, None].expand(-1, width, -1)
     columns = _sine_axis(width, channels // 2, device)[None].expand(height, -1, -1)

@@ -12,7 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avis_cli.model.layers import MLP, CrossAttentionBlock, FeedForwardBlock, SelfAttentionBlock, sine_position
+from avis_cli.model.layers import (
+    MLP,
+    CrossAttentionBlock,
+    FeedForwardBlock,
+    SelfAttentionBlock,
+    mask_projection,
+    sine_position,
+)
 from avis_cli.model.pixel_decoder import PixelFeatures
 
 
@@ -84,9 +91,7 @@ class Localizer(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.class_head = nn.Linear(width, num_classes + 1)
         self.mask_head = MLP(width, width, mask_width, 3)
-        self.mask_projection = nn.Conv2d(fine_width, mask_width, 1)
-        nn.init.kaiming_uniform_(self.mask_projection.weight, a=1)
-        nn.init.zeros_(self.mask_projection.bias)
+        self.mask_projection = mask_projection(fine_width, mask_width)
 
     def forward(self, features: PixelFeatures, audio: Tensor) -> list[Tensor]:
         """Features of B frames and their audio (B, audio_width) -> the normalised queries (B, Q, C) before the first

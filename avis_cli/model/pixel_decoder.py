@@ -99,16 +99,13 @@ class PixelDecoder(nn.Module):
         hidden: int,
         norm_groups: int,
     ) -> None:
-        """``in_widths`` of the backbone's maps and ``lateral_widths`` of what the decoder makes of the finer ones, finest
-        first.
-        """
+        """``in_widths``: the backbone's maps; ``lateral_widths``: what becomes of the finer ones; finest first."""
         super().__init__()
         self.projections = nn.ModuleList()
         for in_width in reversed(in_widths[-self.LEVELS :]):
-            projection = nn.Sequential(nn.Conv2d(in_width, width, 1), nn.GroupNorm(norm_groups, width))
-            nn.init.xavier_uniform_(projection[0].weight)
-            nn.init.zeros_(projection[0].bias)
-            self.projections.append(projection)
+            convolution = nn.Conv2d(in_width, width, 1)
+            nn.init.xavier_uniform_(convolution.weight)
+            self.projections.append(nn.Sequential(convolution, nn.GroupNorm(norm_groups, width)))
         self.level_position = nn.Parameter(torch.randn(self.LEVELS, width))
         self.layers = nn.ModuleList(EncoderLayer(width, heads, self.LEVELS, points, hidden) for _ in range(layers))
         self.laterals = nn.ModuleList()
@@ -148,6 +145,4 @@ class PixelDecoder(nn.Module):
             cells = layer(cells, position, sizes)
         parts = cells.split([height * w for height, w in sizes], dim=1)
         # channels stay last in memory: convolutions and linear layers read them so
-        return tuple(
-            part.unflatten(1, size).permute(0, 3, 1, 2) for part, size in zip(parts, sizes, strict=True)
-        )
+        return tuple(part.unflatten(1, size).permute(0, 3, 1, 2) for part, size in zip(parts, sizes, strict=True))

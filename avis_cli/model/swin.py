@@ -51,7 +51,10 @@ class WindowAttention(nn.Module):
         across_both = torch.minimum(across_rows, across_columns)
         inner, last = slice(None, -1), slice(-1, None)
         lines = []
-        for rows, along, corner in ((inner, bias, bias + across_columns), (last, bias + across_rows, bias + across_both)):
+        for rows, along, corner in (
+            (inner, bias, bias + across_columns),
+            (last, bias + across_rows, bias + across_both),
+        ):
             parts = [
                 _attend(q[:, rows, columns], k[:, rows, columns], v[:, rows, columns], mask)
                 for columns, mask in ((inner, along), (last, corner))
@@ -64,8 +67,8 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
     # (B, rows, columns, heads, N, C / heads), bias (heads, N, N) the same for all windows
     if q.numel() == 0:
         return q
-    flat = [x.flatten(0, 2) for x in (q, k, v)]
-    return F.scaled_dot_product_attention(*flat, attn_mask=bias[None].to(q.dtype)).view(q.shape)
+    query, key, value = (x.flatten(0, 2) for x in (q, k, v))
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None].to(q.dtype)).view(q.shape)
 
 
 def relative_place(window: int) -> Tensor:

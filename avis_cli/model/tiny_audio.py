@@ -24,12 +24,11 @@ class AudioEncoder(nn.Module):
     def __init__(self, out_width: int, widths: Sequence[int] = (16, 32, 64, 96)) -> None:
         super().__init__()
         ins = (1, *widths[:-1])
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(ins, widths, strict=True)
-        )
-        for convolution in self.convolutions:
+        self.convolutions = nn.ModuleList()
+        for a, b in zip(ins, widths, strict=True):
+            convolution = nn.Conv2d(a, b, 3, stride=2, padding=1)
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-            nn.init.zeros_(convolution.bias)
+            self.convolutions.append(convolution)
         bands = MEL_BANDS // 2 ** len(widths)
         self.linear1 = nn.Linear(2 * widths[-1] * bands, 256)
         self.linear2 = nn.Linear(256, out_width)

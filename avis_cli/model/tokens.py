@@ -52,8 +52,8 @@ class FrameTokens:
 class TrackQueries:
     """What a clip's video queries became.
 
-    ``class_logits`` (N, K + 1), ``mask_embed`` (N, M); ``similarity`` (N, C) and ``token_similarity`` (T, Q, C): the dot
-    product of a query's and a token's is the logit of their being the same object.
+    ``class_logits`` (N, K + 1), ``mask_embed`` (N, M); ``similarity`` (N, C) and ``token_similarity`` (T, Q, C): the
+    dot product of a query's and a token's is the logit of their being the same object.
     """
 
     class_logits: Tensor

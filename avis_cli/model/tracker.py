@@ -8,12 +8,12 @@ Shape letters: B clips, T frames, Q frame queries, N video queries, C channels, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import torch
 from torch import Tensor, nn
 
-from avis_cli.model.layers import MLP, CrossAttentionBlock, FeedForwardBlock, SelfAttentionBlock
+from avis_cli.model.layers import MLP, CrossAttentionBlock, FeedForwardBlock, SelfAttentionBlock, mask_projection
 
 
 class TokenLayer(nn.Module):
@@ -83,13 +83,11 @@ class Tracker(nn.Module):
         self.mask_head = MLP(width, width, mask_width, 3)
         self.token_similarity_head = nn.Linear(width, width)
         self.query_similarity_head = nn.Linear(width, width)
-        self.mask_projection = nn.Conv2d(fine_width, mask_width, 1)
-        nn.init.kaiming_uniform_(self.mask_projection.weight, a=1)
-        nn.init.zeros_(self.mask_projection.bias)
+        self.mask_projection = mask_projection(fine_width, mask_width)
 
     def forward(self, tokens: Tensor, audio: Tensor, shifted: bool = True) -> tuple[list[Tensor], Tensor]:
-        """tokens (B, T, Q, C), audio (B, T, audio_width) -> the normalised queries (B, N, C) after each query layer, and
-        the similarity embeddings of the tokens (B, T, Q, C).
+        """tokens (B, T, Q, C), audio (B, T, audio_width) -> the normalised queries (B, N, C) after each query layer,
+        and the similarity embeddings of the tokens (B, T, Q, C).
 
         ``shifted``: every other token layer works on windows shifted by half, as the released networks do after
         training but not during it. The audio layers always alternate.
@@ -112,7 +110,7 @@ class Tracker(nn.Module):
         return states, self.token_similarity_head(x)
 
     def mask_features(self, fine: Tensor) -> Tensor:
-        """Clip feature (B, Cf, H, W) -> what the queries' mask embeddings are multiplied with, (B, mask_width, H, W)."""
+        """Clip feature (B, Cf, H, W) -> what mask embeddings are multiplied with, (B, mask_width, H, W)."""
         out: Tensor = self.mask_projection(fine)
         return out
 
@@ -130,7 +128,7 @@ def window_bounds(frames: int, window: int, shifted: bool) -> list[int]:
 def _in_windows(layer: Callable[..., Tensor], window: int, shifted: bool, *clips: Tensor) -> Tensor:
     """``layer`` on each window of ``clips`` (B, T, any, C), that are windowed alike -> the first one's new values."""
     bounds = window_bounds(clips[0].shape[1], window, shifted)
-    spans = zip(bounds[:-1], bounds[1:], strict=True)
+    spans = pairwise(bounds)
     done = []
     for _, group in groupby(spans, key=lambda span: span[1] - span[0]):
         alike = list(group)  # neighbours of one length run as one batch

@@ -36,6 +36,7 @@ def _bell(rng: Rng, count: int) -> Samples:
     for ratio, loudness in partials:
         detuned = base * ratio * rng.uniform(0.995, 1.005)
         strike += loudness * sine(detuned, length) * tones.decay(length, rng.uniform(0.8, 1.1) / (0.6 + ratio))
+    strike *= swell(length, 0.0, 0.4)  # nothing may end in a click
     period = rng.uniform(0.42, 0.85)
     return place(((step * period, strike) for step in range(math.ceil(count / SAMPLE_RATE / period) + 1)), count)
 
@@ -47,6 +48,7 @@ def _drum(rng: Rng, count: int) -> Samples:
     snap = rng.uniform(0.25, 0.6)
     skin = sine(fall, length) * tones.decay(length, 0.11)
     stroke = skin + np.float32(snap) * noise(rng, length, 250, 2200) * tones.decay(length, 0.05)
+    stroke *= swell(length, 0.0, 0.1)
     step = rng.uniform(0.14, 0.24)
     pattern = rng.random(8) < 0.5
     pattern[[0, 2, 5]] = True

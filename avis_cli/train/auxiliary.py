@@ -2,12 +2,13 @@
 
 They teach the backbone, the pixel decoder and the audio encoder directly, before the queries have learned to ask.
 
-Letters: F frames (clips times token frames), O object slots, K categories, C channels, h, w cells of the fine map.
+Letters: F frames (clips times token frames), O object slots, K categories, C channels, h, w cells of a map.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -16,52 +17,99 @@ from torch import Tensor, nn
 from avis_cli.train.targets import ClipTargets
 
 IGNORED = -1  # cells that nobody knows the category of
-CENTRE_WEIGHT = 1.0
-CUE_WEIGHT = 0.5
+POSITIVE_WEIGHT = 3.0  # of a category that is heard against one that is not: few are at a time
 
 
 @dataclass(frozen=True, eq=False)
-class AuxiliaryLoss:
-    """``category``, ``centre``, ``cue``: of the dense map; ``tagging``: of the sound; ``accuracy``: mean over
-    categories of the share of object cells named right; ``heard``: the mean over categories of the share of sounding
-    frames tagged."""
+class MapLoss:
+    """Of a map of categories: the ``loss``, and the mean over categories of the share of object cells named right."""
 
-    category: Tensor
+    loss: Tensor
+    accuracy: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceLoss:
+    """Of the fine map: ``centre``, how far the ways to the objects' centres miss; ``cue``, whether objects sound."""
+
     centre: Tensor
     cue: Tensor
-    tagging: Tensor
-    accuracy: Tensor
-    heard: Tensor
-
-    @property
-    def dense(self) -> Tensor:
-        """The dense map's losses together."""
-        return self.category + CENTRE_WEIGHT * self.centre + CUE_WEIGHT * self.cue
 
 
-class AuxiliaryHeads(nn.Module):
-    """Dense map: category or background of every cell, the way to its object's centre (x, y, as shares of the picture),
-    and whether the object sounds, as far as it shows. Tags: the categories heard in a frame's second."""
+@dataclass(frozen=True, eq=False)
+class TagLoss:
+    """Of the sound: the ``loss``, and the mean over categories of the share of sounding frames that are tagged."""
 
-    def __init__(self, fine_width: int, audio_width: int, categories: int) -> None:
+    loss: Tensor
+    recall: Tensor
+
+
+class CategoryMap(nn.Module):
+    """The category, or background, of every cell from the backbone's maps at strides 4 to 32, at the finest of these.
+
+    ``widths`` of the backbone's maps, finest first.
+    """
+
+    LEVELS = 4
+
+    def __init__(self, widths: Sequence[int], categories: int, hidden: int = 64) -> None:
         super().__init__()
         self.categories = categories
-        self.cells = nn.Conv2d(fine_width, categories + 1 + 2 + 1, 1)
+        self.inward = nn.ModuleList(nn.Conv2d(width, hidden, 1) for width in widths[-self.LEVELS :])
+        self.outward = nn.Conv2d(hidden, categories + 1, 1)
+
+    def forward(self, maps: Sequence[Tensor], targets: ClipTargets) -> MapLoss:
+        """``maps`` of F frames, ``targets`` of the same."""
+        used = maps[-self.LEVELS :]
+        size = used[0].shape[-2:]
+        parts = [inward(x.float()) for inward, x in zip(self.inward, used, strict=True)]
+        summed = sum(
+            (F.interpolate(part, size=size, mode="bilinear", align_corners=False) for part in parts[1:]), parts[0]
+        )
+        logits = self.outward(F.relu(summed))
+        there = at_size(targets, (size[0], size[1]))
+        wanted = _categories(there, _owners(there).flatten(0, 1), self.categories)
+        return MapLoss(*balanced_cross_entropy(logits, wanted))
+
+
+class InstanceMap(nn.Module):
+    """For every cell of the fine map the way to its object's centre (x, y, as shares of the picture), which tells
+    instances apart, and whether the object sounds, as far as it shows."""
+
+    def __init__(self, fine_width: int) -> None:
+        super().__init__()
+        self.cells = nn.Conv2d(fine_width, 3, 1)
+
+    def forward(self, fine: Tensor, targets: ClipTargets) -> InstanceLoss:
+        """``fine`` (F, C, h, w), ``targets`` of the same F frames."""
+        cells: Tensor = self.cells(fine).float()
+        there = at_size(targets, (fine.shape[-2], fine.shape[-1]))
+        owner = _owners(there).flatten(0, 1)  # (F, h, w)
+        return InstanceLoss(_centre_loss(cells[:, :2], there, owner), _cue_loss(cells[:, 2], there, owner))
+
+
+class SoundTags(nn.Module):
+    """The categories that are heard in a frame's second, on screen or not."""
+
+    def __init__(self, audio_width: int, categories: int) -> None:
+        super().__init__()
         self.tags = nn.Linear(audio_width, categories)
 
-    def forward(self, fine: Tensor, embeddings: Tensor, targets: ClipTargets) -> AuxiliaryLoss:
-        """``fine`` (F, C, h, w), ``embeddings`` (F, C'), ``targets`` of the same F frames with masks of size h x w."""
-        K = self.categories
-        cells: Tensor = self.cells(fine).float()
-        owner = _owners(targets).flatten(0, 1)  # (F, h, w)
-        wanted = _categories(targets, owner, K)
-        category, accuracy = balanced_cross_entropy(cells[:, : K + 1], wanted)
-        centre = _centre_loss(cells[:, K + 1 : K + 3], targets, owner)
-        cue = _cue_loss(cells[:, K + 3], targets, owner)
+    def forward(self, embeddings: Tensor, targets: ClipTargets) -> TagLoss:
+        """``embeddings`` (F, C), ``targets`` of the same F frames."""
         heard: Tensor = self.tags(embeddings).float()
         tags = targets.tags.flatten(0, 1)
-        tagging = F.binary_cross_entropy_with_logits(heard, tags.float(), pos_weight=heard.new_tensor(3.0))
-        return AuxiliaryLoss(category, centre, cue, tagging, accuracy, _recall(heard.detach(), tags))
+        loss = F.binary_cross_entropy_with_logits(heard, tags.float(), pos_weight=heard.new_tensor(POSITIVE_WEIGHT))
+        return TagLoss(loss, _recall(heard.detach(), tags))
+
+
+def at_size(targets: ClipTargets, size: tuple[int, int]) -> ClipTargets:
+    """``targets`` with masks of another size."""
+    if targets.masks.shape[-2:] == size:
+        return targets
+    shape = targets.masks.shape[:3]
+    small = F.adaptive_avg_pool2d(targets.masks.flatten(0, 2).unsqueeze(1), size)
+    return replace(targets, masks=small.squeeze(1).unflatten(0, shape))
 
 
 def balanced_cross_entropy(logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:

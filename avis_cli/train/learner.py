@@ -15,7 +15,7 @@ from avis_cli.model.avism import Avism
 from avis_cli.model.pixel_decoder import PixelFeatures
 from avis_cli.model.tokens import FramePredictions, TrackPredictions
 from avis_cli.train.association import gate_loss, gate_values, similarity_loss
-from avis_cli.train.auxiliary import AuxiliaryHeads, AuxiliaryLoss
+from avis_cli.train.auxiliary import CategoryMap, InstanceMap, MapLoss, SoundTags, TagLoss
 from avis_cli.train.clips import Batch
 from avis_cli.train.convolutions import HalfConvolutions
 from avis_cli.train.distributed import mean_over_processes
@@ -38,10 +38,12 @@ class StepLoss:
     rival: Tensor
     similarity: Tensor
     gate: Tensor
-    dense: Tensor
+    centre: Tensor
+    cue: Tensor
+    category_map: Tensor
+    map_accuracy: Tensor
     tagging: Tensor
-    dense_accuracy: Tensor
-    heard: Tensor
+    tag_recall: Tensor
 
     def numbers(self) -> dict[str, float]:
         """Values by name, for the log."""
@@ -60,22 +62,27 @@ class Learner(nn.Module):
         super().__init__()
         self.network = network
         self.recipe = recipe
-        self.heads = AuxiliaryHeads(
-            network.config.lateral_widths[0], network.config.audio_width, network.config.num_classes
-        )
+        config = network.config
+        self.category_map = CategoryMap(network.backbone.widths, config.num_classes)
+        self.instance_map = InstanceMap(config.lateral_widths[0])
+        self.sound_tags = SoundTags(config.audio_width, config.num_classes)
         # not a submodule: it neither learns nor belongs to the run's state
         self._ear = (ear.eval().requires_grad_(False),) if ear is not None else None
 
     def forward(self, batch: Batch, pretraining: bool = False, half_convolutions: bool = False) -> StepLoss:
-        """``pretraining``: the auxiliary losses only. ``half_convolutions``: bfloat16 inside convolutions."""
+        """``pretraining``: the backbone and the audio encoder alone, by category map and sound tags.
+        ``half_convolutions``: bfloat16 inside convolutions."""
+        frames, targets = batch.frames.flatten(0, 1), batch.targets
         with HalfConvolutions() if half_convolutions else nullcontext():
-            features = self.network.features(batch.frames.flatten(0, 1))
-        features = PixelFeatures(tuple(level.float() for level in features.levels), features.fine.float())
+            maps = self.network.maps(frames)
+            features = None if pretraining else self.network.pixel_decoder(maps)
         embeddings = self._heard(batch.patches)
-        auxiliary = self.heads(features.fine, embeddings.flatten(0, 1), _at_size(batch.targets, features.fine))
-        if pretraining:
-            return self._auxiliary_only(auxiliary)
-        return self._whole(batch.targets, features, embeddings, auxiliary)
+        categories = self.category_map(maps, targets)
+        tags = self.sound_tags(embeddings.flatten(0, 1), targets)
+        if features is None:
+            return self._pretraining(categories, tags)
+        features = PixelFeatures(tuple(level.float() for level in features.levels), features.fine.float())
+        return self._whole(targets, features, embeddings, categories, tags)
 
     def _heard(self, patches: Tensor) -> Tensor:
         """Log-mel patches (B, T, 96, 64) -> embeddings (B, T, width)."""
@@ -87,13 +94,13 @@ class Learner(nn.Module):
                 embeddings = self._ear[0](flat)
         return embeddings.float().unflatten(0, patches.shape[:2])
 
-    def _auxiliary_only(self, auxiliary: AuxiliaryLoss) -> StepLoss:
-        total = self.recipe.dense * auxiliary.dense + self.recipe.tagging * auxiliary.tagging
+    def _pretraining(self, categories: MapLoss, tags: TagLoss) -> StepLoss:
+        total = self.recipe.category_map * categories.loss + self.recipe.tagging * tags.loss
         zero = total.detach() * 0
-        return StepLoss(total, *(zero,) * 9, auxiliary.dense, auxiliary.tagging, auxiliary.accuracy, auxiliary.heard)
+        return StepLoss(total, *(zero,) * 11, categories.loss, categories.accuracy, tags.loss, tags.recall)
 
     def _whole(
-        self, targets: ClipTargets, features: PixelFeatures, embeddings: Tensor, auxiliary: AuxiliaryLoss
+        self, targets: ClipTargets, features: PixelFeatures, embeddings: Tensor, categories: MapLoss, tags: TagLoss
     ) -> StepLoss:
         recipe = self.recipe
         silence = torch.zeros_like(embeddings)
@@ -102,6 +109,7 @@ class Learner(nn.Module):
         frames, tracks = self.network.predict(features, to_frames, to_tracker, recipe.token_layers)
         frame_losses = self._frame_level(frames, targets)
         track_losses = self._video_level(tracks, targets)
+        instances = self.instance_map(features.fine, targets)
         similarity, gate = self._association(frames, tracks, targets, frame_losses, track_losses)
         total = (
             torch.stack(
@@ -109,15 +117,17 @@ class Learner(nn.Module):
             ).sum()
             + recipe.video.similarity * similarity
             + recipe.video.gate * gate
-            + recipe.dense * auxiliary.dense
-            + recipe.tagging * auxiliary.tagging
+            + recipe.category_map * categories.loss
+            + recipe.instance_map * (instances.centre + instances.cue)
+            + recipe.tagging * tags.loss
         )
         last_frame, last_track = frame_losses[-1], track_losses[-1][-1]
         return StepLoss(
             total,
             last_frame.category, last_frame.mask, last_frame.dice,
             last_track.category, last_track.mask, last_track.dice, last_track.rival,
-            similarity, gate, auxiliary.dense, auxiliary.tagging, auxiliary.accuracy, auxiliary.heard,
+            similarity, gate, instances.centre, instances.cue,
+            categories.loss, categories.accuracy, tags.loss, tags.recall,
         )  # fmt: skip
 
     def _frame_level(self, frames: FramePredictions, targets: ClipTargets) -> list[LevelLoss]:
@@ -190,16 +200,3 @@ class Learner(nn.Module):
 def _objects(targets: LevelTargets) -> Tensor:
     """How many objects are to be found, on average over the processes."""
     return mean_over_processes(targets.is_object.sum().float())
-
-
-def _at_size(targets: ClipTargets, fine: Tensor) -> ClipTargets:
-    """``targets`` with masks of the size of ``fine`` (F, C, h, w)."""
-    if targets.masks.shape[-2:] == fine.shape[-2:]:
-        return targets
-    shape = targets.masks.shape[:3]
-    small = nn.functional.adaptive_avg_pool2d(
-        targets.masks.flatten(0, 2).unsqueeze(1), (fine.shape[-2], fine.shape[-1])
-    )
-    return ClipTargets(
-        targets.categories, small.squeeze(1).unflatten(0, shape), targets.sounding, targets.tags, targets.complete
-    )

@@ -187,9 +187,9 @@ def _log(state: RunState, means: _Means, loader: LoaderTime, log: RunLog, listen
         "video_dice",
         "similarity",
         "gate",
-        "dense",
-        "dense_accuracy",
-        "heard",
+        "category_map",
+        "map_accuracy",
+        "tag_recall",
     )
     values = ", ".join(f"{name} {numbers[name]:.3f}" for name in shown if numbers[name])
     listeners.note(

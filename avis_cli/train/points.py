@@ -17,7 +17,7 @@ def sample(maps: Tensor, points: Tensor) -> Tensor:
     """Bilinear values (R, S, P) of ``maps`` (R, S, h, w) at ``points`` (R, P, 2): x, y in 0..1, pixel edges
     outermost."""
     grid = 2.0 * points.unsqueeze(1) - 1.0  # (R, 1, P, 2)
-    return F.grid_sample(maps.float(), grid, align_corners=False).squeeze(2)
+    return F.grid_sample(maps.float(), grid, padding_mode="border", align_corners=False).squeeze(2)
 
 
 def uniform_points(rows: int, points: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:

@@ -26,7 +26,7 @@ class Recipe:
     ``reach``: the frames of a clip come from within this many frames of a drawn one, save that a share ``contiguous``
     of the clips are neighbours. ``points``: where masks are compared, None for every pixel. ``judged``: the frames that
     count in a track's mask (`targets.video_targets`). ``token_layers``: on the tokens of how many of the last localizer
-    layers the tracker is trained. ``dense``, ``tagging``: weights of the auxiliary losses, 0 to go without.
+    layers the tracker is trained. ``category_map``, ``instance_map``, ``tagging``: weights of the auxiliary losses, 0 to go without.
     ``pretraining``: share of the budget spent on these alone. ``hears``: False gives silence to the whole network,
     ``fuses``: False gives it to the frame level only (ablations)."""
 
@@ -38,7 +38,8 @@ class Recipe:
     frame: LossWeights = field(default_factory=LossWeights)
     video: LossWeights = field(default_factory=LossWeights)
     token_layers: int = 3
-    dense: float = 0.0
+    category_map: float = 0.0
+    instance_map: float = 0.0
     tagging: float = 0.0
     pretraining: float = 0.0
 
@@ -76,7 +77,8 @@ TINY = Recipe(
     judged="seen",
     frame=LossWeights(rival=1.0),
     video=LossWeights(rival=2.0, similarity=1.0, gate=0.5),
-    dense=1.0,
+    category_map=1.0,
+    instance_map=1.0,
     tagging=0.5,
     pretraining=0.05,
     learning_rate=8e-4,

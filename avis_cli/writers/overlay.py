@@ -10,7 +10,7 @@ from pathlib import Path
 
 from avis_cli.errors import MediaError
 from avis_cli.media.clip import SAMPLE_RATE, ClipInfo, Frame, Waveform
-from avis_cli.media.decode import FrameReader, read_waveform
+from avis_cli.media.decode import DEFAULT_MAX_PIXELS, FrameReader, read_waveform
 from avis_cli.media.encode import write_video
 from avis_cli.progress import Progress, silent
 from avis_cli.results import ClipResult
@@ -57,6 +57,7 @@ def overlay_clip(
     source: str | os.PathLike[str],
     clip: ClipInfo,
     *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress = silent,
     warn: Callable[[str], None],
 ) -> None:
@@ -70,7 +71,7 @@ def overlay_clip(
         waveform = overlay_waveform(source, clip, start=start, end=end)
     except MediaError as error:
         warn(f"the timeline has no waveform: {error}")
-    with FrameReader(source, clip, start=start, end=end) as frames:
+    with FrameReader(source, clip, start=start, end=end, max_pixels=max_pixels) as frames:
         write_overlay(
             path, result, frames, clip, waveform=waveform, source=source, start=start, end=end, progress=progress
         )

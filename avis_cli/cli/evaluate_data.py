@@ -1,0 +1,122 @@
+"""``avis evaluate --data``: the options that say what to run over a dataset, and the run itself."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avis_cli.cli import console
+
+if TYPE_CHECKING:
+    from avis_cli.hub import ResolvedWeights
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Run a model over a dataset first: DIR/SPLIT.json, DIR/SPLIT/JPEGImages/VIDEO/*.jpg and "
+        "DIR/SPLIT/WAVAudios/VIDEO.wav (or FEATAudios/VIDEO.npy). Its results list goes to --pred "
+        "[default: avis_out/DATASET-SPLIT-MODEL/results.json].",
+    ),
+]
+Split = Annotated[str, typer.Option(metavar="NAME", help="Which split of --data.")]
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME|PATH",
+        help="For --data: a model's name, a weights file or hf://OWNER/REPO[@REVISION]/FILE.",
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Precision = Annotated[str, typer.Option(help="auto (fp32), fp32, bf16 or fp16.")]
+Threshold = Annotated[float, typer.Option(min=0, max=1, help="Score that a track must exceed, for --data.")]
+Mute = Annotated[
+    bool, typer.Option("--mute", help="Silence in place of the sound of --data: what the picture alone gives.")
+]
+Gate = Annotated[
+    bool | None,
+    typer.Option("--gate/--no-gate", help="No mask where the object is not heard [default: the model's own]."),
+]
+NullEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--null-empty",
+        help="Where a track has no mask, write null; without, an all-zero mask as the released program does, "
+        "which the released meaning of the scores takes for a detection.",
+    ),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never ask the network for weights.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Make the results of --data anew, whatever is there already.")
+]
+
+
+@dataclass(frozen=True)
+class DataRun:
+    """A model over a split of a dataset: the options of the same names."""
+
+    data: Path
+    split: str
+    model: str | None
+    device: str
+    precision: str
+    threshold: float
+    mute: bool
+    gate: bool | None
+    null_empty: bool
+    offline: bool
+    overwrite: bool
+    max_bytes: int | None
+
+    def truth(self) -> Path:
+        """The annotations. Raises UsageError if there can be none."""
+        from avis_cli.dataset_run.layout import truth_file
+
+        return truth_file(self.data, self.split)
+
+    def results(self, wanted: Path | None) -> Path:
+        """Where the results list goes. Raises WeightsError if there is no such model."""
+        if wanted is not None:
+            return wanted
+        parts = (self.data.resolve().name, self.split, Path(self._weights.name).stem)
+        return Path("avis_out") / "-".join(re.sub(r"[^\w.-]+", "_", part) for part in parts) / "results.json"
+
+    def predict(self, results: Path) -> None:
+        """Run the model, or what is left of an earlier run."""
+        from avis_cli import loading
+        from avis_cli.dataset_run import run_dataset
+        from avis_cli.evaluate.json_file import DEFAULT_MAX_BYTES
+
+        weights = self._weights
+        if self.model is None and weights.note is not None:
+            console.note(f"{weights.note}; `avis weights list` shows the others")
+        model = loading.load(weights, self.device, self.precision)
+        with console.progress_bar() as progress:
+            run_dataset(
+                model,
+                self.data,
+                self.split,
+                results,
+                threshold=self.threshold,
+                gate=self.gate,
+                mute=self.mute,
+                null_empty=self.null_empty,
+                overwrite=self.overwrite,
+                max_bytes=self.max_bytes or DEFAULT_MAX_BYTES,
+                progress=progress,
+                note=console.note,
+            )
+        console.note(f"predictions in {results}")
+
+    @cached_property
+    def _weights(self) -> ResolvedWeights:
+        from avis_cli import hub
+
+        with console.progress_bar() as progress:
+            return hub.resolve(self.model, offline=self.offline, progress=progress)

@@ -1,0 +1,37 @@
+"""A tiny dataset of the synthetic world, and a recipe small enough for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from avis_cli.synth.layout import SplitRequest, write_split
+from avis_cli.train.losses import LossWeights
+from avis_cli.train.recipe import BatchShape, Recipe
+
+SMALL = Recipe(
+    shapes=(BatchShape(2, 2, 0.5), BatchShape(1, 4, 0.5)),
+    reach=3,
+    contiguous=0.5,
+    points=None,
+    token_layers=1,
+    judged="seen",
+    frame=LossWeights(rival=1.0),
+    video=LossWeights(rival=1.0, similarity=1.0, gate=0.5),
+    category_map=1.0,
+    instance_map=1.0,
+    tagging=0.5,
+    pretraining=0.25,
+    learning_rate=5e-4,
+    backbone_factor=1.0,
+    clip_norm=5.0,
+    ema=0.9,
+    saved_half=True,
+)
+
+
+def small_dataset(folder: Path, *, videos: int = 4, frames: int = 4, val: int = 0, size: tuple[int, int] = (64, 32)) -> Path:
+    """``folder`` with a train split and, if asked for, a val split."""
+    write_split(folder, SplitRequest("train", videos, seed=5, frames=frames, size=size))
+    if val:
+        write_split(folder, SplitRequest("val", val, seed=5, frames=frames, size=size))
+    return folder
