@@ -16,7 +16,7 @@ def test_rows_are_read_back_and_a_resumed_run_drops_what_it_will_write_again(tmp
         log.write(step, "training", {"total": step / 7})
     log.close()
     (tmp_path / "log.csv").open("a").write("40,train")  # a killed run's last words
-    log = RunLog(tmp_path, resume_at=20)
+    log = RunLog(tmp_path, after=10)
     log.write(20, "training", {"total": 1.5})
     log.close()
     rows = read_log(tmp_path / "log.csv")

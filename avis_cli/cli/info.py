@@ -37,7 +37,7 @@ def info(
         console.result(json.dumps(describe(clip), ensure_ascii=True))
         return
     for line in _text(clip):
-        console.result(line)
+        console.result(console.one_line(line))  # tags inside a file may hold anything
 
 
 def describe(clip: ClipInfo) -> dict[str, Any]:

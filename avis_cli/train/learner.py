@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,7 @@ class Learner(nn.Module):
         self.network = network
         self.recipe = recipe
         config = network.config
-        self.category_map = CategoryMap(network.backbone.widths, config.num_classes)
+        self.category_map = CategoryMap(cast("tuple[int, ...]", network.backbone.widths), config.num_classes)
         self.instance_map = InstanceMap(config.lateral_widths[0])
         self.sound_tags = SoundTags(config.audio_width, config.num_classes)
         # not a submodule: it neither learns nor belongs to the run's state

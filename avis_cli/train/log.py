@@ -16,12 +16,13 @@ FIELDS = ("step", "phase", "name", "value")
 class RunLog:
     """Numbers by step under ``folder``: ``log.csv`` with one row a number (step, phase, name, value) and ``events.*``.
 
-    ``resume_at``: rows of this step and later, written by a run that was killed after its last checkpoint, are dropped.
+    ``after``: the step that a run is resumed after; rows of later ones, written by a run that was killed after its last
+    checkpoint, are dropped.
     """
 
-    def __init__(self, folder: Path, *, resume_at: int = 0) -> None:
+    def __init__(self, folder: Path, *, after: int = 0) -> None:
         self._path = folder / "log.csv"
-        kept = [row for row in read_log(self._path) if int(row["step"]) < resume_at] if resume_at else []
+        kept = [row for row in read_log(self._path) if int(row["step"]) <= after] if after else []
         partial = self._path.with_suffix(".part")
         with open(partial, "w", newline="", encoding="utf-8") as file:
             table = csv.DictWriter(file, FIELDS)

@@ -79,7 +79,7 @@ def run(
     state: RunState, sampler: Sampler, settings: LoopSettings, processes: Processes, out: Path, listeners: Listeners
 ) -> None:
     """Train ``state`` until the budget is spent; the first process writes log and checkpoints to ``out``."""
-    log = RunLog(out, resume_at=state.step) if processes.is_first else None
+    log = RunLog(out, after=state.step) if processes.is_first else None
     module: nn.Module = state.learner
     if processes.count > 1:
         ids = [processes.device.index] if processes.device.type == "cuda" else None

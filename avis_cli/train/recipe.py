@@ -26,9 +26,9 @@ class Recipe:
     ``reach``: the frames of a clip come from within this many frames of a drawn one, save that a share ``contiguous``
     of the clips are neighbours. ``points``: where masks are compared, None for every pixel. ``judged``: the frames that
     count in a track's mask (`targets.video_targets`). ``token_layers``: on the tokens of how many of the last localizer
-    layers the tracker is trained. ``category_map``, ``instance_map``, ``tagging``: weights of the auxiliary losses, 0 to go without.
-    ``pretraining``: share of the budget spent on these alone. ``hears``: False gives silence to the whole network,
-    ``fuses``: False gives it to the frame level only (ablations)."""
+    layers the tracker is trained. ``category_map``, ``instance_map``, ``tagging``: weights of the auxiliary losses, 0
+    to go without. ``pretraining``: share of the budget spent on these alone. ``hears``: False gives silence to the
+    whole network, ``fuses``: False gives it to the frame level only (ablations)."""
 
     shapes: tuple[BatchShape, ...] = (BatchShape(8, 5),)
     reach: int = 20

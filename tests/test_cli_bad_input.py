@@ -1,0 +1,416 @@
+"""Inputs that ``avis segment`` cannot use: each gets one line that names it and says why, and nothing is left behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from media_factory import make_clip
+
+from avis_cli.cli.main import main
+
+SIZE = (64, 48)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    make_clip(path, size=SIZE, fps=5, seconds=1, audio="tone")
+    return path
+
+
+@pytest.fixture
+def never_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails a test that gets as far as looking for weights."""
+    from avis_cli import hub
+
+    monkeypatch.setattr(hub, "resolve", lambda *_, **__: pytest.fail("no weights are needed to refuse this"))
+
+
+def refused(capfd: pytest.CaptureFixture[str], path: Path, *arguments: str | Path, code: int = 1) -> str:
+    """Runs ``avis segment`` and returns its error line, having checked that it is one and all there is."""
+    out = path.parent / "out"
+    status = main(["segment", "-o", str(out), *map(str, arguments), "--", str(path)])
+    printed, err = capfd.readouterr()
+    assert (status, printed) == (code, "")
+    assert err.count("\n") == 1, err
+    assert err.startswith(f"avis: {path}: "), err
+    assert not out.exists()
+    assert not [name for name in os.listdir(path.parent) if name.startswith(".avis")]
+    return err
+
+
+def text_file(path: Path, clip: Path) -> None:
+    path.write_text("minutes of the meeting\n" * 50)
+
+
+def empty(path: Path, clip: Path) -> None:
+    path.touch()
+
+
+def noise(path: Path, clip: Path) -> None:
+    path.write_bytes(np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes())
+
+
+def zero_frames(path: Path, clip: Path) -> None:
+    data = clip.read_bytes()  # as it is but for the pictures and the sound
+    begin = data.index(b"mdat") + 4
+    length = int.from_bytes(data[begin - 8 : begin - 4], "big") - 8
+    path.write_bytes(data[:begin] + bytes(length) + data[begin + length :])
+
+
+def truncated_moov(path: Path, clip: Path) -> None:
+    path.write_bytes(clip.read_bytes()[:-200])
+
+
+def hls(path: Path, clip: Path) -> None:
+    path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{clip}\n#EXT-X-ENDLIST\n")
+
+
+def concat(path: Path, clip: Path) -> None:
+    path.write_text(f"ffconcat version 1.0\nfile '{clip}'\n")
+
+
+def no_video(path: Path, clip: Path) -> None:
+    import av
+
+    with av.open(str(path), "w", format="mp4") as out:
+        stream = out.add_stream("aac", rate=48000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 48000
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+
+
+def no_audio(path: Path, clip: Path) -> None:
+    make_clip(path, size=SIZE, fps=5, seconds=1, audio=None)
+
+
+def gif(path: Path, clip: Path) -> None:
+    make_clip(path, size=SIZE, fps=5, seconds=1, audio=None, codec="gif", format="gif")
+
+
+def fifo(path: Path, clip: Path) -> None:
+    os.mkfifo(path)
+
+
+def dangling(path: Path, clip: Path) -> None:
+    path.symlink_to("nowhere.mp4")
+
+
+def loop(path: Path, clip: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def missing(path: Path, clip: Path) -> None:
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (no_audio, "no audio stream: cannot tell what sounds; --allow-silent goes by the picture alone"),
+        (gif, "no audio stream: cannot tell what sounds"),
+        (no_video, "no video stream; give a file with moving pictures"),
+        (zero_frames, "not one picture could be decoded"),
+        (empty, "the file is empty"),
+        (text_file, "looks like text, not a video"),
+        (noise, "not one of the video formats that are read"),
+        (truncated_moov, "moov atom not found: the index is missing or cut off; the recording or the download"),
+        (hls, "a playlist (HLS), not a video: playlists name other files and are never followed; give the video"),
+        (concat, "a playlist (concat), not a video"),
+        (fifo, "not a regular file (a pipe, socket or device)"),
+        (dangling, "no such file"),
+        (loop, "cannot be opened: Too many levels of symbolic links"),
+        (missing, "no such file"),
+    ],
+)
+def test_media_that_cannot_be_used(
+    tmp_path: Path, clip: Path, capfd: pytest.CaptureFixture[str], never_loaded: None, make: Any, words: str
+) -> None:
+    path = tmp_path / "input.mp4"
+    make(path, clip)
+    assert words in refused(capfd, path)
+
+
+def test_names_longer_than_any_file_system_takes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], never_loaded: None
+) -> None:
+    assert "File name too long" in refused(capfd, tmp_path / ("x" * 300 + ".mp4"))
+
+
+def test_a_device_is_no_video(tmp_path: Path, capfd: pytest.CaptureFixture[str], never_loaded: None) -> None:
+    assert main(["segment", "/dev/zero", "-o", str(tmp_path / "out")]) == 1
+    assert capfd.readouterr().err.startswith("avis: /dev/zero: not a regular file")
+
+
+def test_a_picture_over_the_limit_is_refused_before_it_is_allocated(
+    tmp_path: Path, clip: Path, capfd: pytest.CaptureFixture[str], never_loaded: None
+) -> None:
+    import tracemalloc
+
+    huge = tmp_path / "huge.avi"
+    make_clip(huge, size=SIZE, fps=5, seconds=1, audio="tone", codec="mpeg4")
+    data = huge.read_bytes()
+    header = data.index(b"strf") + 12  # BITMAPINFOHEADER: width and height, which the stream then denies
+    huge.write_bytes(data[:header] + (60000).to_bytes(4, "little") * 2 + data[header + 8 :])
+    tracemalloc.start()
+    line = refused(capfd, huge)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "60000x60000 pixels, at most 67108864 pixels are read; --max-pixels raises the limit" in line
+    assert peak < 1 << 25
+    assert "64x48 pixels, at most 3071 pixels" in refused(capfd, shutil_copy(clip, tmp_path), "--max-pixels", "3071")
+
+
+def shutil_copy(clip: Path, folder: Path) -> Path:
+    return Path(shutil.copy(clip, folder))
+
+
+def test_permission_denied(
+    tmp_path: Path, clip: Path, capfd: pytest.CaptureFixture[str], never_loaded: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shutil_copy(clip, tmp_path)
+    original = os.open
+
+    def denied(name: Any, *arguments: Any, **options: Any) -> int:
+        if os.fspath(name) == os.fspath(path):
+            raise PermissionError(errno.EACCES, "Permission denied", name)
+        return original(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", denied)
+    assert "permission to read it is denied" in refused(capfd, path)
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_folder_without_videos(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], never_loaded: None, recursive: bool
+) -> None:
+    (tmp_path / "folder" / "below").mkdir(parents=True)
+    (tmp_path / "folder" / "notes.txt").touch()
+    line = refused(capfd, tmp_path / "folder", *(["--recursive"] if recursive else []))
+    assert "a folder without videos (looked for .mp4 " in line
+    assert ("--recursive to look into folders below" in line) != recursive
+
+
+@pytest.mark.parametrize("fault", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_an_output_folder_that_cannot_be_written_is_told_before_any_work(
+    tmp_path: Path,
+    clip: Path,
+    capfd: pytest.CaptureFixture[str],
+    never_loaded: None,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: int,
+) -> None:
+    out = tmp_path / "out"
+    original = os.mkdir
+
+    def mkdir(path: Any, *arguments: Any, **options: Any) -> None:
+        if os.fspath(path).startswith(os.fspath(out)):
+            raise OSError(fault, os.strerror(fault), os.fspath(path))
+        original(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    assert main(["segment", str(clip), "-o", str(out)]) == 1
+    printed, err = capfd.readouterr()
+    assert (printed, err.count("\n")) == ("", 1)
+    assert err.startswith(f"avis: {out / 'clip.mp4'}: cannot be written: {os.strerror(fault)}; ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_the_output_folder_should_be(
+    tmp_path: Path, clip: Path, capfd: pytest.CaptureFixture[str], never_loaded: None
+) -> None:
+    path = shutil_copy(clip, tmp_path)
+    before = path.read_bytes()
+    for out in (path, path / "below"):
+        assert main(["segment", str(path), "-o", str(out)]) == 1
+        printed, err = capfd.readouterr()
+        assert (printed, err.count("\n")) == ("", 1)
+        assert "cannot be written: Not a directory; choose another place with -o" in err
+    assert main(["segment", str(path), "-o", str(tmp_path)]) == 1  # results would take the input's place
+    assert "is a file, expected a folder for results" in capfd.readouterr().err
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_is_not_written_through(
+    tmp_path: Path, clip: Path, capfd: pytest.CaptureFixture[str], never_loaded: None
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "clip.mp4").symlink_to(tmp_path / "elsewhere")
+    assert main(["segment", str(clip), "-o", str(tmp_path / "out"), "--overwrite"]) == 1
+    assert "is a symbolic link" in capfd.readouterr().err
+    assert os.listdir(tmp_path / "elsewhere") == []
+
+
+def test_a_disk_that_fills_up_leaves_nothing(
+    tmp_path: Path,
+    clip: Path,
+    tiny_weights: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import avis_cli.writers.masks
+
+    def full(folder: Path, *_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "000000.png"))
+
+    monkeypatch.setattr(avis_cli.writers.masks, "write_masks", full)
+    assert main(["segment", str(clip), "-o", str(tmp_path / "out"), "--model", str(tiny_weights)]) == 1
+    assert capfd.readouterr().err == (
+        f"avis: {tmp_path / 'out' / 'clip.mp4'}: cannot be written: No space left on device; free some space\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+class _Trap:
+    """Unpickled, it would make a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return os.mkdir, (str(self.path),)
+
+
+def trap_plain(path: Path, sprung: Path) -> None:
+    path.write_bytes(pickle.dumps({"model": _Trap(sprung)}))
+
+
+def trap_torch(path: Path, sprung: Path) -> None:
+    import torch
+
+    torch.save({"model": _Trap(sprung)}, path)
+
+
+def trap_in_zip(path: Path, sprung: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(_Trap(sprung)))
+        archive.writestr("archive/version", "3\n")
+
+
+@pytest.mark.parametrize("make", [trap_plain, trap_torch, trap_in_zip])
+@pytest.mark.parametrize("suffix", [".pth", ".pkl", ".safetensors"])
+def test_a_pickle_given_as_a_model_is_never_executed(
+    tmp_path: Path, clip: Path, capfd: pytest.CaptureFixture[str], make: Any, suffix: str
+) -> None:
+    weights, sprung = tmp_path / f"evil{suffix}", tmp_path / "sprung"
+    make(weights, sprung)
+    refused_model(capfd, clip, weights)
+    assert sorted(os.listdir(tmp_path)) == [weights.name]
+
+
+def refused_model(capfd: pytest.CaptureFixture[str], clip: Path, weights: Path, *arguments: str) -> str:
+    out = weights.parent / "out"
+    assert main(["segment", str(clip), "-o", str(out), "--model", str(weights), *arguments]) == 1
+    printed, err = capfd.readouterr()
+    assert printed == ""
+    assert err.count("\n") == 1, err
+    assert err.startswith(f"avis: {weights}: ")
+    assert not out.exists()
+    return err
+
+
+def test_weights_of_another_model_say_which_tensors_do_not_fit(
+    tmp_path: Path, clip: Path, tiny_weights: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    from avis_cli.model import weights_file
+
+    tensors, metadata = weights_file.read(tiny_weights)
+    wrong = dict(tensors)
+    name = next(key for key, tensor in wrong.items() if tensor.ndim > 1)
+    wrong[name] = torch.zeros(3, 3)
+    weights_file.write(tmp_path / "shape.safetensors", wrong, dict(metadata))
+    assert name in refused_model(capfd, clip, tmp_path / "shape.safetensors")
+    wrong = {**tensors, "extra.weight": torch.zeros(1)}
+    del wrong[name]
+    weights_file.write(tmp_path / "keys.safetensors", wrong, dict(metadata))
+    line = refused_model(capfd, clip, tmp_path / "keys.safetensors")
+    assert name in line
+    assert "extra.weight" in line
+    torch.save({"state_dict": {"conv1.weight": torch.zeros(64, 3, 7, 7)}}, tmp_path / "resnet.pth")
+    refused_model(capfd, clip, tmp_path / "resnet.pth")
+
+
+def test_damaged_weights(tmp_path: Path, clip: Path, tiny_weights: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = tiny_weights.read_bytes()
+    path = tmp_path / "model.safetensors"
+    for content in (b"", data[:6], data[:2000], data[:-5], (1 << 40).to_bytes(8, "little") + data[8:]):
+        path.write_bytes(content)
+        refused_model(capfd, clip, path)
+    path.unlink()
+    refused_model(capfd, clip, path)
+
+
+def test_a_token_is_never_shown(
+    tmp_path: Path, clip: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_verysecretverysecret")
+    model = "hf://somebody/something/model.safetensors"
+    arguments = ["segment", str(clip), "-o", str(tmp_path / "out"), "--model", model, "--offline", "--debug"]
+    assert main(arguments) == 1
+    printed, err = capfd.readouterr()
+    assert "Traceback" in err
+    assert "somebody/something" in err.splitlines()[-1]
+    assert "verysecret" not in printed + err
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e38])
+def test_sound_that_is_not_finite_is_no_reason_to_stop(
+    tmp_path: Path, tiny_weights: Path, capfd: pytest.CaptureFixture[str], bad: float
+) -> None:
+    samples = 0.3 * np.sin(np.arange(96000) / 20, dtype=np.float32)[None].repeat(2, axis=0)
+    samples[:, ::7] = bad
+    path = tmp_path / "clip.mkv"
+    make_clip(path, size=SIZE, fps=5, seconds=2, audio=samples, layout="stereo", audio_codec="pcm_f32le")
+    out = tmp_path / "out"
+    assert main(["segment", str(path), "-o", str(out), "--model", str(tiny_weights), "--mask-fps", "1"]) == 0
+    printed, _ = capfd.readouterr()
+    assert printed == f"{out / 'clip.mkv'}\n"
+    assert "NaN" not in (out / "clip.mkv" / "tracks.json").read_text()
+    assert (out / "clip.mkv" / "overlay.mp4").is_file()
+
+
+def test_silence_is_allowed_when_asked_for(
+    tmp_path: Path, tiny_weights: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, make in (("silent.mp4", no_audio), ("silent.gif", gif)):
+        make(tmp_path / name, tmp_path)
+        arguments = ["-o", str(tmp_path / "out"), "--model", str(tiny_weights), "--mask-fps", "1", "--allow-silent"]
+        assert main(["segment", str(tmp_path / name), *arguments]) == 0
+        assert (tmp_path / "out" / name / "overlay.mp4").is_file()
+    assert '"audio": null' in (tmp_path / "out" / "silent.mp4" / "tracks.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.mp4", "it's \"$(x)\" `y` {} %d.mp4", "a:b.mp4", "-x.mp4", "Ünï🎻 e\u0301.mp4", "two\nlines.mp4", "b\udcff.mp4"]
+)
+def test_names_are_taken_literally(
+    tmp_path: Path, clip: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        shutil.copy(clip, name)
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    before = set(os.listdir())
+    assert main(["segment", "-o", "out", "--model", str(tiny_weights), "--mask-fps", "1", "--", name]) == 0
+    assert set(os.listdir()) == before | {"out"}
+    assert os.listdir("out") == [name]
+    assert sorted(os.listdir(Path("out", name))) == [".avis.json", "masks", "overlay.mp4", "tracks.json"]
+    tracks = Path("out", name, "tracks.json").read_text(encoding="utf-8")
+    from avis_cli.results import ClipResult
+
+    assert ClipResult.from_json(tracks).source.file == name
