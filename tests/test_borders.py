@@ -32,7 +32,7 @@ ALLOWED = {
     "writers": {"media", "results", "run_length"},
     "evaluate": {"results", "run_length", "checked_json"},
     "synth": {"media", "results", "run_length"},
-    "train": {"media", "model", "loading", "results", "run_length", "segment", "dataset_run", "evaluate", "synth"},
+    "train": {"checked_json", "media", "model", "loading", "results", "run_length", "segment", "dataset_run", "evaluate", "synth"},
     "cli": {
         "media",
         "hub",

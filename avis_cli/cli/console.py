@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 import unicodedata
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ def _set_quiet(value: bool) -> bool:
 
 def _set_debug(value: bool) -> bool:
     _state.debug = value
+    if value:
+        warnings.simplefilter("default")
     return value
 
 

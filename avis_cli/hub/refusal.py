@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from avis_cli.errors import WeightsError
-
-if TYPE_CHECKING:
-    from avis_cli.hub.download import HubFile
 
 PASSING = (408, 429, 500, 502, 503, 504)
 DEFAULT_ENDPOINT = "https://huggingface.co"
@@ -25,13 +21,13 @@ def endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
 
 
-def explain(error: BaseException, wanted: HubFile) -> WeightsError:
-    """The error of the Hub's client as one line that says what went wrong and what to do."""
+def explain(error: BaseException, wanted: object) -> WeightsError:
+    """The error of the Hub's client as one line that says what to do; ``wanted`` prints as the file."""
     cause, hint = _cause(error)
     return WeightsError(_without_token(cause), hint=hint, file=str(wanted))
 
 
-def not_a_hub(wanted: HubFile, address: str) -> WeightsError:
+def not_a_hub(wanted: object, address: str) -> WeightsError:
     return WeightsError(
         f"the answer of {_host(address)} is not that of a Hub",
         hint="a login page or a proxy may be in the way: check the network and HF_ENDPOINT",

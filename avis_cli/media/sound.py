@@ -22,6 +22,7 @@ from avis_cli.media.timeline import LEAP, REWIND
 Samples = NDArray[np.float32]  # (C, N), -1..1
 
 JITTER = Fraction(1, 100)  # seconds by which timestamps may disagree with the count of samples (coarse clocks, drift)
+_LOUDEST = 1000  # times full scale: 60 dB above it
 _PLANES = 8  # FFmpeg keeps the addresses of more planes than this apart, where PyAV does not look
 _CHUNK = 1 << 16  # samples of silence made at a time
 
@@ -48,7 +49,10 @@ _WEIGHTS = {
 
 
 def channels(frame: av.AudioFrame) -> Samples:
-    """A decoded block of any sample format as float32 (C, N); what is not a number becomes silence."""
+    """A decoded block of any sample format as float32 (C, N); what is not a number becomes silence.
+
+    Floats beyond all loudness are bounded: filters and encoders would make them infinite.
+    """
     count, number = len(frame.layout.channels), frame.samples
     if frame.format.is_planar and count >= _PLANES:
         (frame,) = av.AudioResampler(frame.format.name.removesuffix("p"), frame.layout, frame.sample_rate).resample(
@@ -64,7 +68,8 @@ def channels(frame: av.AudioFrame) -> Samples:
         samples = values.astype(np.float32)
     else:
         samples = ((values.astype(np.float64) - middle) * scale).astype(np.float32)
-    return np.nan_to_num(samples, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
+    samples = np.nan_to_num(samples, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
+    return np.clip(samples, -_LOUDEST, _LOUDEST, out=samples)
 
 
 def block_of(samples: Samples, layout: str, rate: int, position: int) -> av.AudioFrame:
