@@ -112,8 +112,12 @@ def test_frames_learn_what_sounds_in_them_and_know_the_rivals() -> None:
 
 @pytest.mark.parametrize(
     ("judged", "counted", "silent_pixels"),
-    [("sounding", [[True, True], [False, True]], 2), ("seen", [[True, True], [True, True]], 2), ("all", [[True, True], [True, True]], 0)],
-)  # fmt: skip
+    [
+        ("sounding", [[True, True], [False, True]], 2),
+        ("seen", [[True, True], [True, True]], 2),
+        ("all", [[True, True], [True, True]], 0),
+    ],
+)
 def test_videos_are_judged_where_the_recipe_says(judged: str, counted: list[list[bool]], silent_pixels: int) -> None:
     videos = video_targets(clip_targets(), judged)
     assert videos.categories.tolist() == [[5, 5, -1, -1]]

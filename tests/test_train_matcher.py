@@ -33,9 +33,7 @@ def test_points_that_do_not_count_change_nothing() -> None:
     counted = torch.ones(2, 2, 8)
     counted[..., 5:] = 0
     whole = pair_costs(class_logits, categories, logits, targets, counted, MatchWeights())
-    cut = pair_costs(
-        class_logits, categories, logits[..., :5], targets[..., :5], counted[..., :5], MatchWeights()
-    )
+    cut = pair_costs(class_logits, categories, logits[..., :5], targets[..., :5], counted[..., :5], MatchWeights())
     torch.testing.assert_close(whole, cut)
 
 

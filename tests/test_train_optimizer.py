@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -34,7 +35,7 @@ def test_the_rate_warms_up_then_falls_to_its_end() -> None:
     rates = [rate_at(s, s / 1000, highest=1.0, warmup_steps=99, final=0.1) for s in range(1001)]
     assert rates[0] == pytest.approx(0.01)
     assert max(rates) == rates[99] == pytest.approx(1.0, abs=0.03)
-    assert all(a >= b for a, b in zip(rates[99:], rates[100:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[99:]))
     assert rates[-1] == pytest.approx(0.1)
 
 

@@ -29,7 +29,9 @@ SMALL = Recipe(
 )
 
 
-def small_dataset(folder: Path, *, videos: int = 4, frames: int = 4, val: int = 0, size: tuple[int, int] = (64, 32)) -> Path:
+def small_dataset(
+    folder: Path, *, videos: int = 4, frames: int = 4, val: int = 0, size: tuple[int, int] = (64, 32)
+) -> Path:
     """``folder`` with a train split and, if asked for, a val split."""
     write_split(folder, SplitRequest("train", videos, seed=5, frames=frames, size=size))
     if val:
