@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avis_cli.cli import console
+from avis_cli.cli.model_choice import find_weights
 from avis_cli.errors import MediaError, UsageError
 
 if TYPE_CHECKING:
@@ -124,13 +125,8 @@ class Batch:
             raise MediaError(f"cannot be read: {error.strerror or error}", file=job.source) from error
 
     def _find_weights(self) -> ResolvedWeights:
-        from avis_cli import hub
-
         if self._weights is None:
-            with console.progress_bar() as progress:
-                self._weights = hub.resolve(self._wanted, offline=self._offline, progress=progress)
-            if self._wanted is None and self._weights.note is not None:
-                console.note(f"{self._weights.note}; `avis weights list` shows the others")
+            self._weights = find_weights(self._wanted, offline=self._offline)
         return self._weights
 
     def _load(self, weights: ResolvedWeights) -> Model:

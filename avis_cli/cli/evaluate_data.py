@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avis_cli.cli import console
+from avis_cli.cli.model_choice import find_weights
 
 if TYPE_CHECKING:
     from avis_cli.hub import ResolvedWeights
@@ -93,10 +94,7 @@ class DataRun:
         from avis_cli.dataset_run import run_dataset
         from avis_cli.evaluate.json_file import DEFAULT_MAX_BYTES
 
-        weights = self._weights
-        if self.model is None and weights.note is not None:
-            console.note(f"{weights.note}; `avis weights list` shows the others")
-        model = loading.load(weights, self.device, self.precision)
+        model = loading.load(self._weights, self.device, self.precision)
         with console.progress_bar() as progress:
             run_dataset(
                 model,
@@ -116,7 +114,4 @@ class DataRun:
 
     @cached_property
     def _weights(self) -> ResolvedWeights:
-        from avis_cli import hub
-
-        with console.progress_bar() as progress:
-            return hub.resolve(self.model, offline=self.offline, progress=progress)
+        return find_weights(self.model, offline=self.offline)

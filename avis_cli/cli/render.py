@@ -27,6 +27,9 @@ def render(
         str | None, typer.Option(metavar="N|LANG", help="Which sound track, from 0, or its language.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
+    max_pixels: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Refuse pictures of more than N pixels.")
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -42,12 +45,13 @@ def render(
             raise UsageError("is read and written at once", hint="choose another name with -o", file=output)
     with output_file(output, overwrite=overwrite) as part:
         result = ClipResult.read(tracks)
-        info = decode.probe(clip, audio_track=audio_track)
+        limit = decode.DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
+        info = decode.probe(clip, audio_track=audio_track, max_pixels=limit)
         for warning in info.warnings:
             console.warn(warning)
         _require_same_clip(result, info, tracks)
         with console.progress_bar() as progress:
-            overlay_clip(part, result, clip, info, progress=progress, warn=console.warn)
+            overlay_clip(part, result, clip, info, max_pixels=limit, progress=progress, warn=console.warn)
     console.result(str(output))
 
 
