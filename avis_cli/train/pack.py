@@ -43,16 +43,16 @@ class _Place:
 
 
 class PackedSource:
-    """A pack, read by memory mapping."""
+    """A pack, read by memory mapping, or held in memory: pages that the system drops make training wait for the disk."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, in_memory: bool = False) -> None:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         self.categories: tuple[str, ...] = tuple(index["categories"])
         self._places = [_Place(**place) for place in index["clips"]]
-        self._frames = _mapped(folder / "frames.u8", np.uint8)
-        self._masks = _mapped(folder / "masks.u8", np.uint8)
-        self._patches = _mapped(folder / "patches.f16", np.float16).reshape(-1, *PATCH)
-        self._tags = _mapped(folder / "tags.u8", np.uint8).reshape(-1, len(self.categories))
+        self._frames = _opened(folder / "frames.u8", np.uint8, in_memory)
+        self._masks = _opened(folder / "masks.u8", np.uint8, in_memory)
+        self._patches = _opened(folder / "patches.f16", np.float16, in_memory).reshape(-1, *PATCH)
+        self._tags = _opened(folder / "tags.u8", np.uint8, in_memory).reshape(-1, len(self.categories))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -89,10 +89,16 @@ class PackedSource:
         )
 
 
-def _mapped(path: Path, kind: type[np.generic]) -> NDArray[Any]:
-    if path.stat().st_size == 0:  # which cannot be mapped
-        return np.zeros(0, dtype=kind)
+def _opened(path: Path, kind: type[np.generic], in_memory: bool) -> NDArray[Any]:
+    if in_memory or path.stat().st_size == 0:  # nothing cannot be mapped
+        return np.fromfile(path, dtype=kind)
     return np.memmap(path, dtype=kind, mode="r")
+
+
+def fits_in_memory(folder: Path, processes: int = 1) -> bool:
+    """Whether a pack in each of ``processes`` takes less than a third of the machine's memory."""
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    return 3 * processes * size < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def packed(

@@ -21,7 +21,7 @@ from avis_cli.train.distributed import Processes, joined
 from avis_cli.train.finish import Finish, RunRecord
 from avis_cli.train.learner import Learner
 from avis_cli.train.loop import Listeners, LoopSettings, Pace, run
-from avis_cli.train.pack import PackedSource, fingerprint, packed
+from avis_cli.train.pack import PackedSource, fingerprint, fits_in_memory, packed
 from avis_cli.train.predict import Hearing
 from avis_cli.train.recipe import Recipe
 from avis_cli.train.run_state import RunState
@@ -132,7 +132,7 @@ def _source(request: TrainRequest, split: str, processes: Processes, progress: P
     if processes.is_first:
         packed(lambda: FolderSource(read_split(request.data, split), short_side=side), folder, mark, progress)
     processes.wait()
-    return PackedSource(folder)
+    return PackedSource(folder, in_memory=fits_in_memory(folder, processes.count))
 
 
 def _loop_settings(request: TrainRequest, processes: Processes) -> LoopSettings:
