@@ -19,7 +19,7 @@ from torch import Tensor
 
 from avis_cli import run_length
 from avis_cli.callable_module import make_callable
-from avis_cli.errors import UsageError
+from avis_cli.errors import MediaError, UsageError
 from avis_cli.loading import load_model
 from avis_cli.media import decode
 from avis_cli.media.clip import ClipInfo, Waveform
@@ -58,6 +58,7 @@ def segment(
     allow_silent: bool = False,
     mute: bool = False,
     gate: bool | None = None,
+    strict: bool = False,
     max_pixels: int = decode.DEFAULT_MAX_PIXELS,
     progress: Progress = silent,
     warn: Callable[[str], None] = _ignore,
@@ -68,7 +69,8 @@ def segment(
     for every frame, the network's own habit by default; ``start``, ``end``: seconds. ``threshold``: score a track must
     exceed. ``allow_silent``: run a clip without sound as if it were silent; ``mute``: silence in place of the sound.
     ``gate``: whether a track has no mask in the frames where the network does not hear it (default: the preset's own).
-    ``warn`` is told, in a line each, what is unusual about the clip.
+    ``strict``: fail where a frame cannot be decoded, which otherwise is skipped and counted. ``warn`` is told, in a line
+    each, what is unusual about the clip.
     Raises MediaError for a file that cannot be used, UsageError for settings that cannot be.
     """
     model = load_model() if model is None else model
@@ -82,6 +84,10 @@ def segment(
     if clip.audio is not None and not mute and not sound.samples.any():
         warn("the sound is silent from beginning to end: nothing can be heard")
     found = find(model, picture, listen(model, sound), (clip.height, clip.width), threshold, gate, progress)
+    if strict and picture.failures:
+        raise MediaError(
+            f"{picture.failures} frames cannot be decoded", hint="leave out --strict to skip them", file=path
+        )
     for warning in picture.warnings:
         warn(warning)
     return describe(model, Source.of(clip, picture.failures), sampling, threshold, found, max_tracks)

@@ -77,6 +77,10 @@ def test_damage_in_the_middle_is_counted_and_said(
     path.write_bytes(data)
     assert segmented(path, tiny_weights).source.decode_failures == 1
     assert f"avis: warning: {path}: damaged: 1 frames could not be decoded and are skipped\n" in capfd.readouterr().err
+    strict = ["segment", str(path), "--model", str(tiny_weights), "-o", str(tmp_path / "strict"), "--strict"]
+    assert main(strict) == 1
+    assert f"avis: {path}: 1 frames cannot be decoded; leave out --strict to skip them\n" in capfd.readouterr().err
+    assert not (tmp_path / "strict").exists()
 
 
 def test_one_of_several_sound_tracks_is_taken_and_said(

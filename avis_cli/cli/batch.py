@@ -36,6 +36,7 @@ class Settings:
     allow_silent: bool
     mute: bool
     gate: bool | None
+    strict: bool
     max_pixels: int | None
     precision: str
     only: tuple[str, ...]

@@ -85,6 +85,9 @@ def segment(
         bool | None,
         typer.Option("--gate/--no-gate", help="No masks while an object is not heard [default: the model's]."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail where a frame cannot be decoded, instead of skipping it.")
+    ] = False,
     only: Annotated[str, typer.Option(metavar="LIST", help="Which results to write, separated by commas.")] = ",".join(
         RESULTS
     ),
@@ -113,8 +116,8 @@ def segment(
     from avis_cli.cli.inputs import collect
 
     settings = Settings(
-        fps, mask_fps, start, end, threshold, max_tracks, audio_track, allow_silent, mute, gate, max_pixels,
-        precision.value, _results(only),
+        fps, mask_fps, start, end, threshold, max_tracks, audio_track, allow_silent, mute, gate, strict,
+        max_pixels, precision.value, _results(only),
     )  # fmt: skip
     batch = Batch(settings, model, device, offline=offline, overwrite=overwrite, skip_existing=skip_existing)
     _run(batch, collect(inputs, output, recursive=recursive, note=console.note), as_json)

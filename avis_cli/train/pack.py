@@ -43,7 +43,7 @@ class _Place:
 
 
 class PackedSource:
-    """A pack, read by memory mapping, or held in memory: pages that the system drops make training wait for the disk."""
+    """A pack, read by memory mapping, or held ``in_memory``: pages the system drops make training wait for the disk."""
 
     def __init__(self, folder: Path, *, in_memory: bool = False) -> None:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
