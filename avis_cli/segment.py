@@ -69,8 +69,8 @@ def segment(
     for every frame, the network's own habit by default; ``start``, ``end``: seconds. ``threshold``: score a track must
     exceed. ``allow_silent``: run a clip without sound as if it were silent; ``mute``: silence in place of the sound.
     ``gate``: whether a track has no mask in the frames where the network does not hear it (default: the preset's own).
-    ``strict``: fail where a frame cannot be decoded, which otherwise is skipped and counted. ``warn`` is told, in a line
-    each, what is unusual about the clip.
+    ``strict``: fail where a frame cannot be decoded, which otherwise is skipped and counted. ``warn`` is told what is
+    unusual about the clip, in a line each.
     Raises MediaError for a file that cannot be used, UsageError for settings that cannot be.
     """
     model = load_model() if model is None else model

@@ -80,14 +80,10 @@ def run(
 ) -> None:
     """Train ``state`` until the budget is spent; the first process writes log and checkpoints to ``out``."""
     log = RunLog(out, after=state.step) if processes.is_first else None
-    module: nn.Module = state.learner
-    if processes.count > 1:
-        ids = [processes.device.index] if processes.device.type == "cuda" else None
-        module = DistributedDataParallel(state.learner, device_ids=ids, find_unused_parameters=True)
     loader = LoaderTime()
     source = batches(sampler, state.step, workers=settings.workers, time=loader)
     try:
-        _steps(state, module, source, loader, settings, processes, log, out, listeners)
+        _steps(state, source, loader, settings, processes, log, out, listeners)
     finally:
         source.close()
         if log is not None:
@@ -96,7 +92,6 @@ def run(
 
 def _steps(
     state: RunState,
-    module: nn.Module,
     source: Generator[Batch, None, None],
     loader: LoaderTime,
     settings: LoopSettings,
@@ -108,11 +103,13 @@ def _steps(
     recipe, pace, budget = state.learner.recipe, settings.pace, settings.budget
     means = _Means()
     begun = perf_counter() - state.elapsed
+    module = _shared(state, processes)
     while True:
         state.elapsed = agreed(perf_counter() - begun, processes.device)
         share = budget.share_done(state.step, state.elapsed)
         if not state.pretrained and share >= recipe.pretraining:
             state.begin_training(share)
+            module = _shared(state, processes)
         if share >= 1.0:
             break
         set_rate(state.optimizer, _rate(state, recipe, share))
@@ -135,6 +132,15 @@ def _steps(
             log.write(state.step, "validation", listeners.validate(state))
     if processes.is_first:
         state.save(out, settings.resumed)
+
+
+def _shared(state: RunState, processes: Processes) -> nn.Module:
+    """The learner as the module whose gradients all processes share, in the phase the run is in."""
+    if processes.count == 1:
+        return state.learner
+    ids = [processes.device.index] if processes.device.type == "cuda" else None
+    # pre-training leaves most of the network out
+    return DistributedDataParallel(state.learner, device_ids=ids, find_unused_parameters=not state.pretrained)
 
 
 def _step(
