@@ -59,6 +59,8 @@ def load(found: ResolvedWeights, device: str = "cpu", precision: str = "fp32") -
 
 
 def _preset(name: str | os.PathLike[str] | None) -> AvismConfig:
+    if name is None:
+        raise WeightsError("tensors without the name of their network", hint=f"name one of {', '.join(PRESETS)}")
     config = PRESETS.get(str(name))
     if config is None:
         raise WeightsError(f"no preset is named {str(name)!r}", hint=f"there are {', '.join(PRESETS)}")

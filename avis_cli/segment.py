@@ -35,6 +35,7 @@ from avis_cli.run_length import RunLength
 __all__ = ["segment", "segment_frames"]
 
 THRESHOLD = 0.3  # score a track must exceed, as released
+SOUND_SECONDS = 600  # of a clip's sound in memory at once: about 0.1 GB
 
 Embedder = Callable[[Sequence[Fraction]], Tensor | NDArray[np.float32]]
 """Times of token frames in seconds -> their audio embeddings (T, D)."""
@@ -78,12 +79,18 @@ def segment(
     clip = decode.probe(path, audio_track=audio_track, max_pixels=max_pixels)
     size = network_size(clip.height, clip.width, model.config.short_side, model.config.long_side)
     picture = VideoPicture(path, clip, sampling, size, max_pixels)
-    sound = hear(path, clip, sampling, allow_silent=allow_silent, mute=mute)
+    if not (allow_silent or mute):
+        clip.require_sound()
+    sound = Hearing(path, clip, sampling, mute=mute)
     for warning in clip.warnings:
         warn(warning)
-    if clip.audio is not None and not mute and not sound.samples.any():
+
+    def embed(times: Sequence[Fraction]) -> Tensor | NDArray[np.float32]:
+        return listen(model, sound.during(times))(times)
+
+    found = find(model, picture, embed, (clip.height, clip.width), threshold, gate, progress)
+    if sound.silent:
         warn("the sound is silent from beginning to end: nothing can be heard")
-    found = find(model, picture, listen(model, sound), (clip.height, clip.width), threshold, gate, progress)
     if strict and picture.failures:
         raise MediaError(
             f"{picture.failures} frames cannot be decoded", hint="leave out --strict to skip them", file=path
@@ -110,17 +117,29 @@ def choose_sampling(
     return Sampling(token_rate, mask_rate, Fraction(start), None if end is None else Fraction(end))
 
 
-def hear(
-    path: str | os.PathLike[str], clip: ClipInfo, sampling: Sampling, *, allow_silent: bool, mute: bool
-) -> Waveform:
-    """The clip's sound at its own rate; nothing but silence where it is muted, or has none and may."""
-    if not (allow_silent or mute):
-        clip.require_sound()
-    if clip.audio is None or mute:
-        return Waveform(np.zeros(0, np.float32), start=sampling.start)
-    # the last token frame hears a whole second, also beyond the end of a part of the clip
-    end = None if sampling.end is None else sampling.end + 1
-    return decode.read_waveform(path, clip, start=sampling.start, end=end, rate=None)
+class Hearing:
+    """A clip's sound at its own rate, ``SOUND_SECONDS`` of it in memory at once; of a muted clip, or one without
+    sound, silence. ``silent``: whether there was a sound to read and nothing but zeros in it so far."""
+
+    def __init__(self, path: str | os.PathLike[str], clip: ClipInfo, sampling: Sampling, *, mute: bool) -> None:
+        self._path, self._clip = path, clip
+        self._held = Waveform(np.zeros(0, np.float32), start=sampling.start)
+        self.silent = clip.audio is not None and not mute
+        self._until = sampling.start if self.silent else None  # None: nothing is left to read
+        # the last token frame hears a whole second, also beyond the end of a part of the clip
+        self._last = None if sampling.end is None else sampling.end + 1
+
+    def during(self, times: Sequence[Fraction]) -> Waveform:
+        """Sound that has the second after each of ``times``, which rise, also from one call to the next."""
+        if self._until is not None and times[-1] + 1 > self._until:
+            reach = max(times[0] + SOUND_SECONDS, times[-1] + 1)
+            is_rest = self._last is None and reach >= self._clip.duration
+            end = None if is_rest else min(reach, self._last or reach)
+            self._held = Waveform(np.zeros(0, np.float32))  # given back before the next stretch comes
+            self._held = decode.read_waveform(self._path, self._clip, start=times[0], end=end, rate=None)
+            self._until = end
+            self.silent = self.silent and not self._held.samples.any()
+        return self._held
 
 
 def listen(model: Model, sound: Waveform, *, whole_seconds: bool = True) -> Embedder:
@@ -149,6 +168,7 @@ def localize(
     parts: list[FrameTokens] = []
     features = FeatureStore()
     total = picture.expected(fps)
+    progress("listening and looking", 0, total)  # the clock of a rate starts with the work
     for times, frames in picture.windows(fps):
         tokens = model.localize(frames, embed(times))
         features.keep(times, tokens.mask_features)
@@ -196,6 +216,7 @@ def draw(
     times: list[Fraction] = []
     total = picture.expected(part.mask_fps)
     last = len(features.times) - 1
+    progress("drawing masks", 0, total)
     for window, frame_features in _mask_features(mask_pass, model, picture, features):
         for time, one in zip(window, frame_features, strict=True):
             token = min(int((time - part.start) * part.fps), last)
@@ -241,7 +262,9 @@ def describe(
     """Candidates above the threshold as tracks, in falling score."""
     order = sorted(range(len(found.scores)), key=lambda pair: -found.scores[pair])
     kept = [pair for pair in order if found.scores[pair] > threshold][:max_tracks]
-    end = source.duration if sampling.end is None else min(float(sampling.end), source.duration)
+    # a container's duration is a guess: the clip reaches at least to the last mask frame
+    end = max(source.duration, float(found.times[-1]))
+    end = end if sampling.end is None else min(float(sampling.end), end)
     names = model.config.categories
     tracks = []
     for id, pair in enumerate(kept, start=1):

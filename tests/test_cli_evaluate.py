@@ -65,7 +65,8 @@ def test_json_has_the_layout_that_is_promised(capsys: pytest.CaptureFixture[str]
     assert set(METRICS) <= set(scores["corrected"])
     golden = json.loads((DATA / "dev" / "golden.json").read_text())["official"]["returned"]
     assert round(scores["FSLA"], 2) == golden["FA"]
-    assert isinstance(scores["IDSW"], int)
+    assert all(type(count) is int for count in (scores["IDSW"], *scores["counts"].values()))
+    assert scores["counts"]["CLR_FP"] > scores["counts_corrected"]["CLR_FP"] > 0
     assert set(scores["per_video"]["pp_001"]) >= {"FSLA", "HOTA", "corrected"}
     assert scores["per_category"]["flute"]["FSLA"] is None
 
@@ -120,7 +121,9 @@ def test_two_runs_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "+36.77" in out
     assert max(map(len, out.splitlines())) <= 100
     _, out, _ = run(capsys, "--gt", GT, "--pred", PRED, "--compare", other, "--format", "json")
-    assert json.loads(out)["compare"]["mAP"]["other"] == 0
+    compared = json.loads(out)["compare"]
+    assert compared["mAP"]["other"] == 0
+    assert type(compared["IDSW"]["difference"]) is int
     assert "expected scores that" in refused(capsys, 1, "--gt", GT, "--pred", PRED, "--compare", GT)
 
 
@@ -162,6 +165,7 @@ def test_empty_predictions_score_zero(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_empty_ground_truth_is_refused_unless_allowed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], truth: dict[str, Any]
 ) -> None:
+    assert "is an empty list" in refused(capsys, 1, "--gt", small(tmp_path, "none.json", []), "--pred", PRED)
     path = small(tmp_path, "gt.json", {**truth, "annotations": []})
     assert "annotations is empty" in refused(capsys, 1, "--gt", path, "--pred", PRED)
     code, out, _ = run(capsys, "--gt", path, "--pred", PRED, "--allow-empty", "--format", "json")

@@ -227,6 +227,8 @@ def test_a_signal_in_the_middle_leaves_nothing(tmp_path: Path, clip: Path, numbe
     process = subprocess.Popen(
         [sys.executable, "-c", code, "segment", str(clip), "-o", str(tmp_path / "out")],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # whoever started the tests may ignore it, as nohup does, and children inherit that
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -249,7 +251,13 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(
     ("phase", "unit"),
-    [("drawing masks", "? frames/s]"), ("videos", "? videos/s]"), ("checking", "?B/s]"), ("training", "?/s]")],
+    [
+        ("drawing masks", "? frames/s]"),
+        ("drawing the overlay", "? frames/s]"),
+        ("videos", "? videos/s]"),
+        ("checking", "?B/s]"),
+        ("training", "?/s]"),
+    ],
 )
 def test_progress_counts_what_its_phase_counts(monkeypatch: pytest.MonkeyPatch, phase: str, unit: str) -> None:
     terminal = Terminal()

@@ -125,6 +125,12 @@ def test_the_overlay_keeps_size_timestamps_and_sound(run: Run, tmp_path: Path) -
         assert [frame.pts * video.time_base for frame in container.decode(video)] == times
 
 
+def test_the_overlay_ends_where_the_user_said(run: Run, clip: Path, tmp_path: Path) -> None:
+    assert run(clip, "--start", "0.4", "--end", "0.8", "--only", "overlay")[0] == 0
+    with av.open(str(tmp_path / "out" / "clip.mp4" / "overlay.mp4")) as video:
+        assert len(list(video.decode(video=0))) == 2
+
+
 def test_odd_and_turned_pictures_give_upright_masks_and_an_overlay(run: Run, tmp_path: Path) -> None:
     make_clip(tmp_path / "odd.mkv", size=(63, 47), fps=5, seconds=1, codec="ffv1", pix_fmt="bgr0", audio="tone")
     make_clip(tmp_path / "turned.mp4", size=SIZE, fps=5, seconds=1, audio="tone")
@@ -349,7 +355,8 @@ def test_without_a_model_one_line_says_what_the_default_knows(
     found = dataclasses.replace(hub.resolve(tiny_weights), note="avism-tiny: trained on cartoons")
     monkeypatch.setattr(hub, "resolve", lambda *_, **__: found)
     assert main(["segment", str(clip), "-o", str(tmp_path / "out"), "--only", "tracks"]) == 0
-    assert capfd.readouterr().err == "avis: avism-tiny: trained on cartoons; `avis weights list` shows the others\n"
+    others = "`avis weights list` shows the others and how to get them"
+    assert capfd.readouterr().err == f"avis: avism-tiny: trained on cartoons; {others}\n"
 
 
 @pytest.mark.parametrize(
@@ -370,6 +377,7 @@ def test_without_a_model_one_line_says_what_the_default_knows(
         (["CLIP", "--start", "2", "--end", "1"], "--start 2 --end 1, expected an end after the start"),
         (["CLIP", "--only", "tracks,poem"], "--only 'poem', expected a list of overlay, masks, tracks"),
         (["CLIP", "--device", "toaster"], "device 'toaster', expected auto, cpu, cuda, cuda:N or mps"),
+        (["CLIP", "--device", "cuda:"], "device 'cuda:', expected auto, cpu, cuda, cuda:N or mps"),
         (["CLIP", "--precision", "fp64"], "--precision"),
         (["CLIP", "--audio-track", "7"], "no audio track 7; it has 0: eng, aac"),
         (["CLIP", "--audio-track", "fra"], "no audio track fra"),

@@ -238,6 +238,7 @@ case("segmentations missing", "segmentations is missing", pred=[without(predicti
 case("areas too few", "annotations[0].areas is a list of 1", gt=truth(areas=[900]))
 case("areas negative", "annotations[0].areas[0]", gt=truth(areas=[-1, None]))
 case("areas text", "annotations[0].areas[0]", gt=truth(areas=["900", None]))
+case("crowd as truth value", SCORED, gt=truth(iscrowd=False))
 case("crowd as text", "annotations[0].iscrowd", gt=truth(iscrowd="yes"))
 case("size of zero", "height is 0", gt=truth(height=0))
 case("size absurd", "at most", gt=truth(height=60000, width=60000))

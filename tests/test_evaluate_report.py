@@ -99,6 +99,12 @@ def test_markdown_has_as_many_cells_as_the_table(rows: list[list[str]]) -> None:
         assert line.replace("\\\\", "").replace("\\|", "").count("|") == len(rows[0]) + 1
 
 
+def test_names_cannot_move_the_cursor_or_end_the_line() -> None:
+    table = Table("a\x1b[2J title", ["", "x"], [["har\np\x1b]0;\x07\ud800", "1"]])
+    assert table.text().splitlines() == ["a?[2J title", "             x", "har?p?]0;??  1"]
+    assert all(line.isprintable() for line in table.markdown().splitlines())
+
+
 def test_csv_holds_every_number_exactly(report: Report) -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(report))))
     assert len(rows) == 2 * (1 + len(report.categories) + len(report.videos))

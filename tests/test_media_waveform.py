@@ -209,6 +209,16 @@ def test_no_audio_stream(tmp_path: Path) -> None:
         probe(path, audio_track=0)
 
 
+def test_sound_in_an_unknown_codec_is_not_called_missing(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    make_clip(path, size=(32, 32), seconds=1, audio="tone")
+    path.write_bytes(path.read_bytes().replace(b"mp4a", b"zzzz").replace(b"esds", b"free"))
+    clip = probe(path)
+    assert clip.audio is None
+    with pytest.raises(MediaError, match=r"audio codec \(unknown .*\) cannot be decoded.*--allow-silent"):
+        clip.require_sound()
+
+
 def test_damaged_sound_is_silent_where_it_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     make_clip(path, size=(32, 32), seconds=2, audio="tone")

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from avis_cli.errors import UsageError, WeightsError
+from avis_cli.model import tracker
 from avis_cli.model.avism import Avism
 from avis_cli.model.build import build
 from avis_cli.model.config import PRESETS, AvismConfig, SwinSizes
@@ -173,6 +174,14 @@ def test_tracker_windows_do_not_see_each_other() -> None:
     similar = [tracker(x, audio)[1] for x in (tokens, changed)]
     torch.testing.assert_close(similar[0][:, :6], similar[1][:, :6])
     assert (similar[0][:, 6:] - similar[1][:, 6:]).abs().min() > 0
+
+
+def test_windows_in_several_batches_change_nothing(tiny: Avism, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    queries, audio = torch.randn(20, 16, 128), torch.randn(20, 128)
+    whole = tiny.track(queries, audio)
+    monkeypatch.setattr(tracker, "WINDOWS_PER_BATCH", 2)
+    torch.testing.assert_close(tiny.track(queries, audio).class_logits, whole.class_logits)
 
 
 def test_deformable_points_are_those_of_grid_sample() -> None:

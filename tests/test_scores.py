@@ -120,7 +120,7 @@ def test_videos_that_share_a_name_are_all_in_the_corrected_scores() -> None:
     kept = video(3, [truth(2, [LEFT] * 3)], identity=2)
     scores = evaluate_dataset(dataset(lost, kept)).to_json()
     assert (scores["FSLA"], scores["corrected"]["FSLA"]) == (0.0, 25.0)
-    assert list(scores["per_video"]) == ["v (id 1)", "v (id 2)"]
+    assert list(scores["per_video"]) == ["v (id 1)", "v"]
     assert "video 1" in scores["notes"][0]
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 import avis_cli
 import avis_cli.picture
+import avis_cli.segment as pipeline
 from avis_cli import run_length
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.media import decode
@@ -84,6 +85,7 @@ def test_equals_the_network_run_on_the_same_frames_and_sound(clip: Path, tiny_mo
 def test_windows_and_memory_limits_change_nothing(clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = run(clip, tiny_model)
     monkeypatch.setattr(avis_cli.picture, "WINDOW", 1)
+    monkeypatch.setattr(pipeline, "SOUND_SECONDS", 2)
     # two frames' features are kept, those of the other four are computed again
     limited = mask_pass.FeatureStore.__init__.__defaults__
     monkeypatch.setattr(mask_pass.FeatureStore.__init__, "__defaults__", (2 * 32 * 48 * 80 * 4 + 1,))

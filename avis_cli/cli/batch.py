@@ -153,8 +153,8 @@ class Batch:
             write_masks(part / "masks", result, progress=progress)
         if "overlay" in self._settings.only:
             overlay_clip(
-                part / "overlay.mp4", result, job.source, self._probe(job), progress=progress, warn=_warner(job),
-                **self._limits,
+                part / "overlay.mp4", result, job.source, self._probe(job), until=self._arguments["end"],
+                progress=progress, warn=_warner(job), **self._limits,
             )  # fmt: skip
 
 

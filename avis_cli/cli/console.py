@@ -148,12 +148,16 @@ _UNITS = {
     "listening and looking": " frames",
     "drawing masks": " frames",
     "masks": " frames",
-    "encode": " frames",
+    "drawing the overlay": " frames",
     "videos": " videos",
     "clips": " clips",
     "packing clips": " clips",
     "validation": " clips",
 }
+
+
+# as tqdm draws it, but always so many a second: by itself it turns to seconds for each where work is slow
+_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}]"
 
 
 class _Bars:
@@ -172,7 +176,7 @@ class _Bars:
             unit = _UNITS.get(phase, "")
             self._bar = tqdm(
                 desc=phase, total=total, file=sys.stderr, dynamic_ncols=True, leave=False,
-                unit=unit, unit_scale=unit == "B",
+                unit=unit, unit_scale=unit == "B", bar_format=None if total is None else _BAR,
             )  # fmt: skip
         if total is not None and self._bar.total != total:
             self._bar.total = total

@@ -85,5 +85,8 @@ def _headline(node: Node) -> Headline:
     values: dict[str, Any] = {}
     for name in METRICS:
         item = node.key(name) if node.has(name) else None
-        values[name] = None if item is None or item.is_null else item.number(-math.inf)
+        if item is None or item.is_null:
+            values[name] = None
+        else:
+            values[name] = item.integer() if name == "IDSW" else item.number(-math.inf)
     return Headline(**values)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +21,7 @@ def layout(evaluation: Evaluation) -> dict[str, Any]:
         for c, category in enumerate(evaluation.categories)
     }
     per_video = {
-        key: _video(evaluation, video) for key, video in zip(_keys(evaluation.videos), evaluation.videos, strict=True)
+        key: _video(evaluation, video) for key, video in zip(_keys(evaluation), evaluation.videos, strict=True)
     }
     return {
         **vars(released.headline()),
@@ -32,6 +30,7 @@ def layout(evaluation: Evaluation) -> dict[str, Any]:
         "per_category": per_category,
         "per_video": per_video,
         "counts": _counts(evaluation),
+        "counts_corrected": _errors(evaluation.corrected),
         "notes": _notes(evaluation),
     }
 
@@ -50,10 +49,10 @@ def _video(evaluation: Evaluation, video: VideoScores) -> dict[str, Any]:
     }
 
 
-def _keys(videos: Sequence[VideoScores]) -> list[str]:
-    """The videos' names, with the id where several share one."""
-    shared = Counter(video.name for video in videos)
-    return [video.name if shared[video.name] == 1 else f"{video.name} (id {video.id})" for video in videos]
+def _keys(evaluation: Evaluation) -> list[str]:
+    """The videos' names; of several that share one, those that the released evaluator drops get their id too."""
+    dropped = evaluation.dropped
+    return [f"{video.name} (id {video.id})" if video.id in dropped else video.name for video in evaluation.videos]
 
 
 def _counts(evaluation: Evaluation) -> dict[str, Any]:
@@ -67,7 +66,6 @@ def _counts(evaluation: Evaluation) -> dict[str, Any]:
         "predicted_masks": sum(video.prediction_masks for video in videos),
         "predicted_empty_masks": sum(video.empty_masks for video in videos),
         **_errors(evaluation.released),
-        "corrected": _errors(evaluation.corrected),
     }
 
 

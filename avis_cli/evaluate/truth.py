@@ -43,7 +43,7 @@ def _check_kind(top: Node) -> None:
     if isinstance(top.value, list):
         top.refuse(
             "ground truth with videos, categories and annotations",
-            got="a list, as predictions are",
+            got="a list, as predictions are" if top.value else "an empty list",
             hint="if --gt and --pred are swapped, exchange them",
         )
     if top.has("format"):
@@ -146,11 +146,15 @@ def _read_track(node: Node, length: int, frame: Frame) -> TruthTrack:
     return TruthTrack(
         id=node.key("id").integer(),
         category_id=node.key("category_id").integer(),
-        is_crowd=node.has("iscrowd") and bool(node.key("iscrowd").integer(0, 1)),
+        is_crowd=node.has("iscrowd") and _is_true(node.key("iscrowd")),
         areas=_read_areas(node, masks),
         masks=masks,
         empty_lists=empty_lists,
     )
+
+
+def _is_true(node: Node) -> bool:
+    return node.value if isinstance(node.value, bool) else bool(node.integer(0, 1))
 
 
 def segmentations_of(node: Node, length: int) -> list[Any]:

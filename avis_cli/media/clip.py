@@ -60,10 +60,12 @@ class ClipInfo:
     identity: tuple[int, int] | None = None
 
     def require_sound(self) -> None:
-        """Raise MediaError if the clip has no audio stream."""
+        """Raise MediaError if the clip has no audio stream, or none that can be decoded."""
         if self.audio is None:
+            codecs = ", ".join(track.codec for track in self.audio_tracks)
+            cause = f"its audio codec ({codecs}) cannot be decoded" if codecs else "no audio stream"
             raise MediaError(
-                "no audio stream: cannot tell what sounds",
+                f"{cause}: cannot tell what sounds",
                 hint="--allow-silent goes by the picture alone",
                 file=self.file,
             )

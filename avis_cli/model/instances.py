@@ -51,26 +51,26 @@ def candidates(class_logits: Tensor, threshold: float | None = None, limit: int 
 
 @dataclass(frozen=True)
 class MaskQuality:
-    """Sum of sigmoids over the pixels of a mask, and how many they are: (K,) float64 each; adds up over windows."""
+    """Sum of sigmoids over the pixels of a mask, and how many they are: (K,) each; adds up over windows."""
 
     total: Tensor
     pixels: Tensor
 
     @staticmethod
     def none(masks: int, device: torch.device | None = None) -> MaskQuality:
-        zeros = torch.zeros(masks, dtype=torch.float64, device=device)
+        zeros = torch.zeros(masks, dtype=_finest(device), device=device)
         return MaskQuality(zeros, zeros.clone())
 
     def __add__(self, other: MaskQuality) -> MaskQuality:
         return MaskQuality(self.total + other.total, self.pixels + other.pixels)
 
     def mean(self) -> Tensor:
-        """Mean sigmoid inside the mask, 0 where it is empty -> (K,) float64."""
+        """Mean sigmoid inside the mask, 0 where it is empty -> (K,)."""
         return self.total / (self.pixels + 1e-6)
 
     def scores(self, pairs: Candidates) -> Tensor:
-        """Score of each pair -> (P,) float64."""
-        return pairs.probabilities.double() * self.mean()[pairs.rows]
+        """Score of each pair -> (P,)."""
+        return pairs.probabilities.to(self.total.dtype) * self.mean()[pairs.rows]
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,13 @@ def decode_frame(mask_embed: Tensor, features: Tensor, sizes: MaskSizes, out: Te
                 mask[place] = fine > 0
     if not total:
         return MaskQuality.none(0, features.device)
-    return MaskQuality(torch.stack(total).double(), torch.stack(pixels).double())
+    finest = _finest(features.device)
+    return MaskQuality(torch.stack(total).to(finest), torch.stack(pixels).to(finest))
+
+
+def _finest(device: torch.device | None) -> torch.dtype:
+    # Apple GPUs know no double precision
+    return torch.float32 if device is not None and device.type == "mps" else torch.float64
 
 
 def _spans(hit: Tensor) -> list[tuple[int, int]]:

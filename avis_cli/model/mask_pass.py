@@ -105,5 +105,5 @@ class MaskPass:
     def scores(self) -> list[float]:
         """Score of each pair over the frames so far."""
         mean = self._total / (self._pixels + 1e-6)
-        scores: list[float] = (self.pairs.probabilities.double().cpu() * mean).tolist()
+        scores: list[float] = (self.pairs.probabilities.cpu().double() * mean).tolist()
         return scores

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from avis_cli.model.layers import MLP, CrossAttentionBlock, FeedForwardBlock, SelfAttentionBlock, mask_projection
 
+WINDOWS_PER_BATCH = 16  # of one clip: what a layer needs on the way is bounded, however long the clip
+
 
 class TokenLayer(nn.Module):
     """Self-attention among the tokens of a window, then feed-forward."""
@@ -132,7 +134,9 @@ def _in_windows(layer: Callable[..., Tensor], window: int, shifted: bool, *clips
     done = []
     for _, group in groupby(spans, key=lambda span: span[1] - span[0]):
         alike = list(group)  # neighbours of one length run as one batch
-        done.append(_run(layer, alike[0][0], alike[-1][1], len(alike), clips))
+        for first in range(0, len(alike), WINDOWS_PER_BATCH):
+            batch = alike[first : first + WINDOWS_PER_BATCH]
+            done.append(_run(layer, batch[0][0], batch[-1][1], len(batch), clips))
     return torch.cat(done, dim=1)
 
 

@@ -57,15 +57,18 @@ def overlay_clip(
     source: str | os.PathLike[str],
     clip: ClipInfo,
     *,
+    until: Fraction | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress = silent,
     warn: Callable[[str], None],
 ) -> None:
     """``write_overlay`` of a file, from its own frames and sound, for the part of it that the result speaks about.
 
-    ``warn`` is told in a line each what could not be decoded.
+    ``until``: seconds where that part ends at the latest; a result alone does not tell how long its last mask frame
+    stays. ``warn`` is told in a line each what could not be decoded.
     """
     start, end = overlay_span(result, clip)
+    end = min((time for time in (end, until) if time is not None), default=None)
     waveform = None
     try:
         waveform = overlay_waveform(source, clip, start=start, end=end)
@@ -73,10 +76,22 @@ def overlay_clip(
         warn(f"the timeline has no waveform: {error}")
     with FrameReader(source, clip, start=start, end=end, max_pixels=max_pixels) as frames:
         write_overlay(
-            path, result, frames, clip, waveform=waveform, source=source, start=start, end=end, progress=progress
-        )
+            path, result, frames, clip, waveform=waveform, source=source, start=start, end=end,
+            progress=_counted(progress, clip, start, end),
+        )  # fmt: skip
         for warning in frames.warnings:
             warn(warning)
+
+
+def _counted(progress: Progress, clip: ClipInfo, start: Fraction, end: Fraction | None) -> Progress:
+    """``progress`` told about how many frames there will be, as far as the file's headers can be believed."""
+    seconds = min(clip.duration if end is None else end, clip.duration) - start
+    expected = None if clip.frame_rate is None else max(1, round(seconds * clip.frame_rate))
+
+    def report(phase: str, done: int, total: int | None) -> None:
+        progress("drawing the overlay", done, expected)
+
+    return report
 
 
 def overlay_waveform(
