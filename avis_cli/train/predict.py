@@ -104,11 +104,11 @@ def _decoded(model: Model, tokens: FrameTokens) -> ClipPrediction:
         pixels[:, t] = quality.pixels[pairs.rows].cpu().numpy()
     return ClipPrediction(
         pairs.classes.tolist(),
-        pairs.probabilities.double().cpu().numpy(),
+        pairs.probabilities.cpu().double().numpy(),
         masks,
         certainty,
         pixels,
-        sounding.double().cpu().numpy(),
+        sounding.cpu().double().numpy(),
     )
 
 
