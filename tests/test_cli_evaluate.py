@@ -10,28 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evaluate_command import refused, run
 
-from avis_cli.cli.main import main
 from avis_cli.evaluate.scores_file import METRICS
 
 DATA = Path(__file__).parent / "data" / "evaluation"
 GT, PRED = str(DATA / "dev" / "gt.json.gz"), str(DATA / "dev" / "pred.json.gz")
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = main(["evaluate", *arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
-    """The one line on stderr of a call that ends with ``code``."""
-    found, out, err = run(capsys, *arguments)
-    assert found == code, err
-    assert out == ""
-    assert err.startswith("avis: ")
-    assert err.count("\n") == 1
-    return err
 
 
 def small(tmp_path: Path, name: str, value: Any) -> str:

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from evaluate_command import refused, run
 
-from avis_cli.cli.main import main
 from avis_cli.synth.layout import SplitRequest, write_split
 
 
@@ -16,22 +16,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("dataset") / "small set"
     write_split(out, SplitRequest("val", 2, seed=3, frames=2, size=(64, 48)))
     return str(out)
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = main(["evaluate", "--jobs", "1", *arguments])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
-    """The one line on stderr of a call that ends with ``code``."""
-    found, out, err = run(capsys, *arguments)
-    assert found == code, err
-    assert out == ""
-    assert err.startswith("avis: ")
-    assert err.count("\n") == 1
-    return err
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,66 @@ class Precision(str, Enum):
     fp16 = "fp16"
 
 
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|PATH",
+        help="A model that `avis weights list` names, a weights file, or hf://OWNER/REPO[@REVISION]/FILE "
+        "[default: the model named by AVIS_MODEL, else the bundled one].",
+    ),
+]
+TokenRate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATE",
+        help="Frames per second to listen and look at, such as 1 or 30000/1001 [default: the model's].",
+    ),
+]
+MaskRate = Annotated[
+    str | None,
+    typer.Option(metavar="RATE|video", help="Masks per second; video: one for every frame [default: the model's]."),
+]
+Start = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Begin there: seconds (12.5) or HH:MM:SS.s (0:00:12.5).")
+]
+Threshold = Annotated[
+    float, typer.Option(min=0, max=1, help="Keep tracks that score above this; lower finds more, wrong ones too.")
+]
+MaxTracks = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Keep the N best tracks at most [default: all].")
+]
+AudioTrack = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|LANG",
+        help="Which sound track to hear, counted from 0, or its language (eng) [default: the file's own choice].",
+    ),
+]
+AllowSilent = Annotated[
+    bool, typer.Option("--allow-silent", help="Take videos that have no sound, as if they were silent.")
+]
+Mute = Annotated[
+    bool, typer.Option("--mute", help="Put silence in place of the sound: shows what the picture alone gives.")
+]
+Gate = Annotated[
+    bool | None,
+    typer.Option("--gate/--no-gate", help="No masks while an object is not heard [default: the model's]."),
+]
+SkipExisting = Annotated[
+    bool,
+    typer.Option("--skip-existing", help="Skip inputs whose results are complete, with these settings and weights."),
+]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Refuse pictures of more than N pixels [default: 67108864, 8192x8192]."),
+]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Take videos from all folders below a folder too.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail where a frame cannot be decoded, instead of skipping it.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one line of JSON for each input in place of its results' folder.")
+]
+
+
 def segment(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT...", help="Video files, and folders whose videos to take.")
@@ -33,82 +93,33 @@ def segment(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Results of each input go to DIR/<file name>/.")
     ] = Path("avis_out"),
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|PATH",
-            help="A model that `avis weights list` names, a weights file, or hf://OWNER/REPO[@REVISION]/FILE "
-            "[default: the model named by AVIS_MODEL, else the bundled one].",
-        ),
-    ] = None,
+    model: ModelName = None,
     device: Annotated[
         str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps; auto: a GPU if there is one.")
     ] = "auto",
     precision: Annotated[
         Precision, typer.Option(help="Numbers to compute with; auto: fp32, as published.")
     ] = Precision.auto,
-    fps: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE",
-            help="Frames per second to listen and look at, such as 1 or 30000/1001 [default: the model's].",
-        ),
-    ] = None,
-    mask_fps: Annotated[
-        str | None,
-        typer.Option(metavar="RATE|video", help="Masks per second; video: one for every frame [default: the model's]."),
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Begin there: seconds (12.5) or HH:MM:SS.s (0:00:12.5).")
-    ] = None,
+    fps: TokenRate = None,
+    mask_fps: MaskRate = None,
+    start: Start = None,
     end: Annotated[str | None, typer.Option(metavar="TIME", help="Stop there, written as for --start.")] = None,
-    threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Keep tracks that score above this; lower finds more, wrong ones too.")
-    ] = 0.3,
-    max_tracks: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Keep the N best tracks at most [default: all].")
-    ] = None,
-    audio_track: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|LANG",
-            help="Which sound track to hear, counted from 0, or its language (eng) [default: the file's own choice].",
-        ),
-    ] = None,
-    allow_silent: Annotated[
-        bool, typer.Option("--allow-silent", help="Take videos that have no sound, as if they were silent.")
-    ] = False,
-    mute: Annotated[
-        bool, typer.Option("--mute", help="Put silence in place of the sound: shows what the picture alone gives.")
-    ] = False,
-    gate: Annotated[
-        bool | None,
-        typer.Option("--gate/--no-gate", help="No masks while an object is not heard [default: the model's]."),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Fail where a frame cannot be decoded, instead of skipping it.")
-    ] = False,
+    threshold: Threshold = 0.3,
+    max_tracks: MaxTracks = None,
+    audio_track: AudioTrack = None,
+    allow_silent: AllowSilent = False,
+    mute: Mute = False,
+    gate: Gate = None,
+    strict: Strict = False,
     only: Annotated[str, typer.Option(metavar="LIST", help="Which results to write, separated by commas.")] = ",".join(
         RESULTS
     ),
-    recursive: Annotated[
-        bool, typer.Option("--recursive", "-r", help="Take videos from all folders below a folder too.")
-    ] = False,
+    recursive: Recursive = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")] = False,
-    skip_existing: Annotated[
-        bool,
-        typer.Option(
-            "--skip-existing", help="Skip inputs whose results are complete, with these settings and weights."
-        ),
-    ] = False,
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Refuse pictures of more than N pixels [default: 67108864, 8192x8192]."),
-    ] = None,
+    skip_existing: SkipExisting = False,
+    max_pixels: MaxPixels = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use no network, not even to get weights.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON for each input in place of its results' folder.")
-    ] = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
