@@ -15,6 +15,7 @@ from train_examples import SMALL, small_dataset
 
 from avis_cli.errors import AnnotationError, OutputError, UsageError, WeightsError
 from avis_cli.loading import load_model
+from avis_cli.model.config import PRESETS
 from avis_cli.train.budget import Budget
 from avis_cli.train.log import read_log
 from avis_cli.train.loop import Pace
@@ -76,6 +77,9 @@ def test_a_run_leaves_a_model_that_can_be_used_and_says_how_it_came_about(data: 
     assert record["steps"] == 2
     assert record["gate_threshold"] == model.config.gate_threshold
     assert any("loading" in note for note in notes)
+    assert load_model(tmp_path / "run" / "pretrained.safetensors").config == replace(
+        model.config, gate_threshold=PRESETS["avism-tiny"].gate_threshold
+    )
     assert list((tmp_path / "run").glob("events.*"))
 
 

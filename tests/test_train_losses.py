@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from avis_cli.train.association import gate_loss, gate_values, similarity_loss
-from avis_cli.train.auxiliary import IGNORED, balanced_cross_entropy
+from avis_cli.train.auxiliary import IGNORED, CategoryMap, FineMap, balanced_cross_entropy, mean_accuracy
 from avis_cli.train.losses import LossWeights, class_loss, dice_loss, level_loss, mask_loss, rival_loss
 from avis_cli.train.points import sample, unsure_points
 from avis_cli.train.targets import ClipTargets, LevelTargets, frame_targets, video_targets
@@ -149,9 +149,26 @@ def test_the_dense_map_weighs_all_classes_alike_and_skips_the_unknown() -> None:
     logits = torch.zeros(1, 3, 1, 4)
     logits[0, 0, 0, 0] = 100.0
     wanted = torch.tensor([[[0, 1, 1, IGNORED]]])
-    loss, accuracy = balanced_cross_entropy(logits, wanted)
-    assert loss.item() == pytest.approx((0.0 + math.log(3)) / 2, abs=1e-5)
-    assert accuracy.item() == pytest.approx(0.5)
+    assert balanced_cross_entropy(logits, wanted).item() == pytest.approx((0.0 + math.log(3)) / 2, abs=1e-5)
+    assert mean_accuracy(logits, wanted).item() == pytest.approx(0.5)
+
+
+def test_whether_an_object_sounds_is_asked_of_its_picture_only_where_another_is_of_its_category() -> None:
+    masks = torch.zeros(1, 1, 2, 8, 8)
+    masks[0, 0, 0, :, :4] = masks[0, 0, 1, :, 4:] = 1.0
+    sounding, tags = torch.tensor([[[True, False]]]), torch.zeros(1, 1, 3, dtype=torch.bool)
+    whole = torch.tensor([True])
+    for fine in (True, False):
+        torch.manual_seed(0)
+        head = FineMap(4, 3) if fine else CategoryMap((4, 4, 4), 3)
+        maps = torch.randn(1, 4, 8, 8) if fine else [torch.randn(1, 4, 8 // 2**n, 8 // 2**n) for n in range(3)]
+        alike = head(maps, ClipTargets(torch.tensor([[1, 1]]), masks, sounding, tags, whole)).cue
+        differing = head(maps, ClipTargets(torch.tensor([[1, 2]]), masks, sounding, tags, whole)).cue
+        unknown = head(maps, ClipTargets(torch.tensor([[1, 1]]), masks, sounding, tags, ~whole)).cue
+        swapped = head(maps, ClipTargets(torch.tensor([[1, 1]]), masks, ~sounding, tags, whole)).cue
+        assert alike.item() > 0.0
+        assert swapped.item() != alike.item()
+        assert differing.item() == unknown.item() == 0.0
 
 
 def test_points_read_pixel_centres_and_gather_where_the_mask_is_unsure() -> None:

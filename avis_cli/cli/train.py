@@ -20,7 +20,8 @@ def train(
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run: weights, log, checkpoint.")],
     preset: Annotated[str, typer.Option(metavar="NAME", help="The network's preset.")] = "avism-tiny",
     init: Annotated[
-        str | None, typer.Option(metavar="WEIGHTS", help="Start from a model's name or weights file, not from scratch.")
+        str | None,
+        typer.Option(metavar="WEIGHTS", help="Start from a model's name or weights file, without pre-training."),
     ] = None,
     vggish: Annotated[
         Path | None, typer.Option(metavar="FILE", help="VGGish weights, for presets that hear through it.")
@@ -70,7 +71,7 @@ def train(
         data=data,
         preset=preset,
         out=out,
-        recipe=chosen_recipe(preset, without=without, clips=batch, rate=rate),
+        recipe=chosen_recipe(preset, without=without, clips=batch, rate=rate, given=init is not None),
         budget=Budget(steps, minutes),
         init=init,
         vggish=vggish,

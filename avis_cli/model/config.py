@@ -87,6 +87,7 @@ class AvismConfig:
     heads: int = 8
     norm_groups: int = 32
     encoder_layers: int = 6
+    """0 for a plain feature pyramid in the encoder's place."""
     encoder_feed_forward: int = 1024
     encoder_points: int = 4
     lateral_widths: tuple[int, ...] = (256,)
@@ -157,15 +158,14 @@ PRESETS: dict[str, AvismConfig] = {
             audio_in_every_layer=True,
             width=128,
             norm_groups=16,
-            encoder_layers=1,
-            encoder_feed_forward=384,
+            encoder_layers=0,
             lateral_widths=(32, 64),
             mask_width=32,
             mask_stride=2,
             feed_forward=512,
             frame_queries=16,
             frame_layers=3,
-            video_queries=24,
+            video_queries=32,
             tracker_self_layers=2,
             tracker_audio_layers=2,
             tracker_layers=2,

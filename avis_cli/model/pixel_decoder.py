@@ -83,6 +83,12 @@ class NarrowingLateral(Lateral):
         return super().forward(x, self.narrow(coarser))
 
 
+def _projection(in_width: int, width: int, norm_groups: int) -> nn.Sequential:
+    convolution = nn.Conv2d(in_width, width, 1)
+    nn.init.xavier_uniform_(convolution.weight)
+    return nn.Sequential(convolution, nn.GroupNorm(norm_groups, width))
+
+
 class PixelDecoder(nn.Module):
     """The three coarsest backbone maps through the encoder, the finer ones as laterals on top of its finest level."""
 
@@ -99,14 +105,18 @@ class PixelDecoder(nn.Module):
         hidden: int,
         norm_groups: int,
     ) -> None:
-        """``in_widths``: the backbone's maps; ``lateral_widths``: what becomes of the finer ones; finest first."""
+        """``in_widths``: the backbone's maps; ``lateral_widths``: what becomes of the finer ones; finest first.
+
+        Without encoder ``layers`` the three coarsest maps are a feature pyramid (Lin et al., CVPR 2017), each one added
+        to the next finer.
+        """
         super().__init__()
-        self.projections = nn.ModuleList()
-        for in_width in reversed(in_widths[-self.LEVELS :]):
-            convolution = nn.Conv2d(in_width, width, 1)
-            nn.init.xavier_uniform_(convolution.weight)
-            self.projections.append(nn.Sequential(convolution, nn.GroupNorm(norm_groups, width)))
-        self.level_position = nn.Parameter(torch.randn(self.LEVELS, width))
+        coarsest, *finer = reversed(in_widths[-self.LEVELS :])
+        self.projections = nn.ModuleList([_projection(coarsest, width, norm_groups)])
+        if layers:
+            self.projections.extend(_projection(in_width, width, norm_groups) for in_width in finer)
+            self.level_position = nn.Parameter(torch.randn(self.LEVELS, width))
+        self.pyramid = nn.ModuleList() if layers else nn.ModuleList(Lateral(w, width, norm_groups) for w in finer)
         self.layers = nn.ModuleList(EncoderLayer(width, heads, self.LEVELS, points, hidden) for _ in range(layers))
         self.laterals = nn.ModuleList()
         coarser = width
@@ -123,14 +133,21 @@ class PixelDecoder(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> PixelFeatures:
         """maps: the backbone's, finest first, (B, in_widths[i], H, W) -> PixelFeatures."""
-        coarse = [project(x) for project, x in zip(self.projections, reversed(maps[-self.LEVELS :]), strict=True)]
-        levels = self._encode(coarse)
+        coarse = list(reversed(maps[-self.LEVELS :]))
+        levels = self._pyramid(coarse) if self.pyramid else self._encode(coarse)
         fine = levels[-1]
         for lateral, x in zip(self.laterals, reversed(maps[: -self.LEVELS]), strict=True):
             fine = lateral(x, fine)
         return PixelFeatures(levels, fine)
 
-    def _encode(self, coarse: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def _pyramid(self, coarse: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        levels: list[Tensor] = [self.projections[0](coarse[0])]
+        for lateral, x in zip(self.pyramid, coarse[1:], strict=True):
+            levels.append(lateral(x, levels[-1]))
+        return tuple(levels)
+
+    def _encode(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        coarse = [project(x) for project, x in zip(self.projections, maps, strict=True)]
         sizes = [(x.shape[-2], x.shape[-1]) for x in coarse]
         width = self.level_position.shape[-1]
         position = torch.cat(

@@ -88,7 +88,7 @@ def draw_path(
         size,
         sideways=_wave(rng, 0.03, 0.22, (5.0, 14.0)),
         upwards=_wave(rng, 0.02, 0.12, (4.0, 12.0)),
-        grow=_wave(rng, 0.03, 0.24, (5.0, 15.0)),
+        grow=_wave(rng, 0.03, 0.18, (5.0, 15.0)),
         lean=_wave(rng, 0.0, 0.14, (3.0, 9.0)),
         leave=leave,
     )

@@ -84,8 +84,13 @@ class SceneRenderer:
         return Rendered(self._developed(picture, time), self._masks(alphas))
 
     def _masks(self, alphas: list[NDArray[np.uint8]]) -> NDArray[np.bool_]:
-        small = [cv2.resize(alpha, self._size, interpolation=cv2.INTER_AREA) > 127 for alpha in alphas]
-        return np.stack(small) if small else np.zeros((0, self._size[1], self._size[0]), bool)
+        masks = np.zeros((len(alphas), self._size[1], self._size[0]), bool)
+        taken = masks.any(axis=0)
+        # from the front: where two halves of a pixel meet, rounding may give it to both
+        for mask, alpha in zip(masks[::-1], alphas[::-1], strict=True):
+            mask[:] = (cv2.resize(alpha, self._size, interpolation=cv2.INTER_AREA) > 127) & ~taken
+            taken |= mask
+        return masks
 
     def _compose(self, picture: NDArray[np.uint8], layer: _Layer, behind: list[NDArray[np.uint8]]) -> None:
         window, alpha = layer.window, layer.painter.alpha

@@ -16,15 +16,15 @@ from avis_cli.synth.schedule import Seconds, Spell
 PairMode = Literal["none", "one", "turns", "together"]
 
 # shares of clips; two instances of one category are what a picture or a sound alone cannot solve
-_PAIR_MODES: dict[PairMode, float] = {"none": 0.55, "one": 0.08, "turns": 0.21, "together": 0.16}
-_OBJECTS_WITHOUT_PAIR = (0.12, 0.38, 0.32, 0.18)  # shares of 1, 2, 3, 4 objects
-_OBJECTS_BESIDE_PAIR = (0.28, 0.47, 0.25)  # shares of 0, 1, 2 more objects
+_PAIR_MODES: dict[PairMode, float] = {"none": 0.54, "one": 0.05, "turns": 0.23, "together": 0.18}
+_OBJECTS_WITHOUT_PAIR = (0.20, 0.42, 0.28, 0.10)  # shares of 1, 2, 3, 4 objects
+_OBJECTS_BESIDE_PAIR = (0.45, 0.42, 0.13)  # shares of 0, 1, 2 more objects
 _SILENT = 0.36  # share of objects without a twin that never sound
 _CUED = 0.15  # share of sounding objects without a twin that show it
-_PRETENDING = 0.30  # share of silent objects that look as if they sounded
-_OFF_SCREEN = 0.30  # share of clips with the sound of a category nobody shows
-_LEAVING = 0.22  # share of objects that leave the picture for a while
-_OCCLUDER = 0.30  # share of clips with something passing in front
+_PRETENDING = 0.20  # share of silent objects that look as if they sounded
+_OFF_SCREEN = 0.25  # share of clips with the sound of a category nobody shows
+_LEAVING = 0.15  # share of objects that leave the picture for a while
+_OCCLUDER = 0.20  # share of clips with something passing in front
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +107,8 @@ def _places(rng: np.random.Generator, count: int, aspect: float) -> list[tuple[f
     slots = rng.permutation(count)
     for slot in slots:
         x = aspect * (slot + 0.5) / count + rng.uniform(-0.16, 0.16) * aspect / max(count - 1, 1)
-        largest = min(0.34, 0.62 * aspect / (count + 0.6))
-        size = rng.uniform(0.68, 1.0) * largest
+        largest = min(0.36, 0.66 * aspect / (count + 0.6))
+        size = rng.uniform(0.75, 1.0) * largest
         margin = min(0.8 * size, 0.45)
         spots.append((float(np.clip(x, margin, aspect - margin)), float(rng.uniform(0.36, 0.70)), float(size)))
     return spots
@@ -169,5 +169,5 @@ def plan_scene(seed: int, seconds: int, aspect: float) -> Scene:
         pair=mode,
         has_occluder=bool(rng.random() < _OCCLUDER),
         noise_db=float(rng.uniform(-58.0, -34.0)),
-        grain=float(rng.uniform(1.0, 7.0)),
+        grain=float(rng.uniform(1.0, 5.0)),
     )

@@ -56,7 +56,7 @@ def level(stretches: tuple[Spell, ...], time: float, ramp: float = 0.1) -> float
 
 
 def on_and_off(
-    rng: np.random.Generator, seconds: int, on: tuple[int, int] = (2, 5), off: tuple[int, int] = (1, 3)
+    rng: np.random.Generator, seconds: int, on: tuple[int, int] = (2, 4), off: tuple[int, int] = (2, 5)
 ) -> Seconds:
     """Alternating stretches of ``on`` and ``off`` whole seconds (both ends included), at least one second on."""
     plan = np.zeros(seconds, bool)
@@ -86,14 +86,14 @@ def in_turns(rng: np.random.Generator, seconds: int) -> tuple[Seconds, Seconds]:
         length = min(int(rng.integers(2, 4)), max(seconds // 2, 1))
         owner[turn % 2][at : at + length] = True
         at += length
-        at += int(rng.random() < 0.5 and at + 1 < seconds)
+        at += int(rng.integers(0, 3)) if at + 2 < seconds else 0
         turn += 1
     return first, second
 
 
 def at_once(rng: np.random.Generator, seconds: int) -> tuple[Seconds, Seconds]:
     """Two plans that share at least one second and differ where the clip is long enough."""
-    shared = on_and_off(rng, seconds, on=(2, 4), off=(1, 3))
+    shared = on_and_off(rng, seconds, on=(2, 4), off=(2, 4))
     first, second = shared.copy(), shared.copy()
     for plan in (first, second):
         moved = np.roll(shared, int(rng.integers(-1, 2)))

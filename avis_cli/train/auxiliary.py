@@ -22,16 +22,20 @@ POSITIVE_WEIGHT = 3.0  # of a category that is heard against one that is not: fe
 
 @dataclass(frozen=True, eq=False)
 class MapLoss:
-    """Of a map of categories: the ``loss``, and the mean over categories of the share of object cells named right."""
+    """Of a map of categories: the ``loss``, the mean over categories of the share of object cells named right, and
+    ``cue``, which of several instances sounds."""
 
     loss: Tensor
     accuracy: Tensor
+    cue: Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class InstanceLoss:
-    """Of the fine map: ``centre``, how far the ways to the objects' centres miss; ``cue``, whether objects sound."""
+class FineLoss:
+    """Of the fine map: ``category`` of the cells; ``centre``, how far the ways to the objects' centres miss; ``cue``,
+    which of several instances sounds."""
 
+    category: Tensor
     centre: Tensor
     cue: Tensor
 
@@ -45,18 +49,19 @@ class TagLoss:
 
 
 class CategoryMap(nn.Module):
-    """The category, or background, of every cell from the backbone's maps at strides 4 to 32, at the finest of these.
+    """The category, or background, of every cell from the backbone's maps at strides 8 to 32, at the finest of these,
+    and whether the object sounds, where that must be seen.
 
     ``widths`` of the backbone's maps, finest first.
     """
 
-    LEVELS = 4
+    LEVELS = 3
 
     def __init__(self, widths: Sequence[int], categories: int, hidden: int = 64) -> None:
         super().__init__()
         self.categories = categories
         self.inward = nn.ModuleList(nn.Conv2d(width, hidden, 1) for width in widths[-self.LEVELS :])
-        self.outward = nn.Conv2d(hidden, categories + 1, 1)
+        self.outward = nn.Conv2d(hidden, categories + 2, 1)
 
     def forward(self, maps: Sequence[Tensor], targets: ClipTargets) -> MapLoss:
         """``maps`` of F frames, ``targets`` of the same."""
@@ -66,26 +71,31 @@ class CategoryMap(nn.Module):
         summed = sum(
             (F.interpolate(part, size=size, mode="bilinear", align_corners=False) for part in parts[1:]), parts[0]
         )
-        logits = self.outward(F.relu(summed))
+        cells = self.outward(F.relu(summed))
+        logits, cue = cells[:, :-1], cells[:, -1]
         there = at_size(targets, (size[0], size[1]))
-        wanted = _categories(there, _owners(there).flatten(0, 1), self.categories)
-        return MapLoss(*balanced_cross_entropy(logits, wanted))
+        owner = _owners(there).flatten(0, 1)
+        wanted = _categories(there, owner, self.categories)
+        accuracy = mean_accuracy(logits.detach(), wanted)
+        return MapLoss(balanced_cross_entropy(logits, wanted), accuracy, _cue_loss(cue, there, owner))
 
 
-class InstanceMap(nn.Module):
-    """For every cell of the fine map the way to its object's centre (x, y, as shares of the picture), which tells
-    instances apart, and whether the object sounds, as far as it shows."""
+class FineMap(nn.Module):
+    """For every cell of the fine map its category, the way to its object's centre (x, y, as shares of the picture),
+    which tells instances apart, and whether the object sounds, where that must be seen."""
 
-    def __init__(self, fine_width: int) -> None:
+    def __init__(self, fine_width: int, categories: int) -> None:
         super().__init__()
-        self.cells = nn.Conv2d(fine_width, 3, 1)
+        self.categories = categories
+        self.cells = nn.Conv2d(fine_width, 3 + categories + 1, 1)
 
-    def forward(self, fine: Tensor, targets: ClipTargets) -> InstanceLoss:
+    def forward(self, fine: Tensor, targets: ClipTargets) -> FineLoss:
         """``fine`` (F, C, h, w), ``targets`` of the same F frames."""
         cells: Tensor = self.cells(fine).float()
         there = at_size(targets, (fine.shape[-2], fine.shape[-1]))
         owner = _owners(there).flatten(0, 1)  # (F, h, w)
-        return InstanceLoss(_centre_loss(cells[:, :2], there, owner), _cue_loss(cells[:, 2], there, owner))
+        category = balanced_cross_entropy(cells[:, 3:], _categories(there, owner, self.categories))
+        return FineLoss(category, _centre_loss(cells[:, :2], there, owner), _cue_loss(cells[:, 2], there, owner))
 
 
 class SoundTags(nn.Module):
@@ -112,26 +122,30 @@ def at_size(targets: ClipTargets, size: tuple[int, int]) -> ClipTargets:
     return replace(targets, masks=small.squeeze(1).unflatten(0, shape))
 
 
-def balanced_cross_entropy(logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean over the classes that are there of their cells' mean cross-entropy, and the accuracy over all but the last
-    class.
+def balanced_cross_entropy(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Mean over the classes that are there of their cells' mean cross-entropy.
 
     ``logits`` (F, K+1, h, w), background last; ``wanted`` (F, h, w), 0..K or ``IGNORED``.
     """
-    classes = logits.shape[1]
     each = F.cross_entropy(logits, wanted, ignore_index=IGNORED, reduction="none").flatten()
+    sums, counts = _by_class(each, wanted, logits.shape[1])
+    return (sums / counts.clamp(min=1.0)).sum() / (counts > 0).sum().clamp(min=1)
+
+
+def mean_accuracy(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Mean over the classes that are there, save the background, of the share of their cells that are named right."""
+    right = (logits.argmax(1) == wanted).float().flatten()
+    hits, counts = _by_class(right, wanted, logits.shape[1])
+    shares = hits[:-1] / counts[:-1].clamp(min=1.0)
+    return shares.sum() / (counts[:-1] > 0).sum().clamp(min=1)
+
+
+def _by_class(values: Tensor, wanted: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Sum of ``values`` (cells,) over the cells of each class, and how many they are: (classes,) each."""
     flat = wanted.flatten()
-    known = flat != IGNORED
-    slot = flat.clamp(min=0)
-    zeros = each.new_zeros(classes)
-    counts = zeros.scatter_add(0, slot, known.float())
-    sums = zeros.scatter_add(0, slot, each)
-    loss = (sums / counts.clamp(min=1.0)).sum() / (counts > 0).sum().clamp(min=1)
-    with torch.no_grad():
-        right = (logits.argmax(1).flatten() == flat).float()
-        hits = zeros.scatter_add(0, slot, right * known)[:-1] / counts[:-1].clamp(min=1.0)
-        accuracy = hits.sum() / (counts[:-1] > 0).sum().clamp(min=1)
-    return loss, accuracy
+    slot, known = flat.clamp(min=0), (flat != IGNORED).float()
+    zeros = values.new_zeros(classes)
+    return zeros.scatter_add(0, slot, values * known), zeros.scatter_add(0, slot, known)
 
 
 def _owners(targets: ClipTargets) -> Tensor:
@@ -166,11 +180,13 @@ def _centre_loss(ways: Tensor, targets: ClipTargets, owner: Tensor) -> Tensor:
 
 
 def _cue_loss(logits: Tensor, targets: ClipTargets, owner: Tensor) -> Tensor:
-    """Cross-entropy over object cells of whether their object sounds, in clips where the silent ones are known."""
-    sounding = targets.sounding.flatten(0, 1)
-    wanted = sounding.gather(1, owner.clamp(min=0).flatten(1)).view_as(owner).float()
+    """Cross-entropy over the cells of objects that share their category of whether their object sounds, in clips
+    where the silent ones are known. Of any other object sound alone tells that."""
     T = targets.sounding.shape[1]
-    judged = (owner >= 0) & targets.complete.repeat_interleave(T)[:, None, None]
+    index = owner.clamp(min=0).flatten(1)
+    wanted = targets.sounding.flatten(0, 1).gather(1, index).view_as(owner).float()
+    shared = targets.same_category().any(-1) & targets.complete[:, None]  # (B, O)
+    judged = (owner >= 0) & shared.repeat_interleave(T, dim=0).gather(1, index).view_as(owner)
     each = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     return (each * judged).sum() / judged.sum().clamp(min=1)
 

@@ -16,7 +16,7 @@ from avis_cli.progress import Progress
 from avis_cli.train.predict import Hearing, predict
 from avis_cli.train.recipe import Recipe
 from avis_cli.train.run_state import RunState
-from avis_cli.train.save import NAME, save_model
+from avis_cli.train.save import NAME, PRETRAINED, save_model
 from avis_cli.train.source import ClipSource
 from avis_cli.train.start import Start
 from avis_cli.train.validate import Validation, best_gate, validate
@@ -54,6 +54,10 @@ class Finish:
         self._ear = start.ear
         self._progress = progress
         self._note = note
+
+    def pretrained(self, state: RunState) -> None:
+        """Write the weights that pre-training made, for other runs to start from."""
+        self._save(state.learner.network, None, PRETRAINED)
 
     def between(self, state: RunState) -> dict[str, float]:
         """Write the weights as they are; scores of a few clips, for the log."""
@@ -98,9 +102,9 @@ class Finish:
         self._note(f"validation on {len(predicted.predictions)} clips after step {state.step}: {found.summary()}")
         return found
 
-    def _save(self, network: Avism, found: Validation | None) -> None:
+    def _save(self, network: Avism, found: Validation | None, name: str = NAME) -> None:
         save_model(
-            self._out / NAME,
+            self._out / name,
             network,
             gate_threshold=None if found is None else found.gate,
             source=f"trained by avis-cli {__version__} on {self._record.data}, seed {self._record.seed}",

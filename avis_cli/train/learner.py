@@ -16,7 +16,7 @@ from avis_cli.model.avism import Avism
 from avis_cli.model.pixel_decoder import PixelFeatures
 from avis_cli.model.tokens import FramePredictions, TrackPredictions
 from avis_cli.train.association import gate_loss, gate_values, similarity_loss
-from avis_cli.train.auxiliary import CategoryMap, InstanceMap, MapLoss, SoundTags, TagLoss
+from avis_cli.train.auxiliary import CategoryMap, FineLoss, FineMap, MapLoss, SoundTags, TagLoss
 from avis_cli.train.clips import Batch
 from avis_cli.train.convolutions import HalfConvolutions
 from avis_cli.train.distributed import mean_over_processes
@@ -39,8 +39,10 @@ class StepLoss:
     rival: Tensor
     similarity: Tensor
     gate: Tensor
+    fine_category: Tensor
     centre: Tensor
     cue: Tensor
+    map_cue: Tensor
     category_map: Tensor
     map_accuracy: Tensor
     tagging: Tensor
@@ -51,6 +53,31 @@ class StepLoss:
         names = [field.name for field in fields(self)]
         values = torch.stack([getattr(self, name).detach().float() for name in names]).tolist()
         return dict(zip(names, values, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Auxiliary:
+    """Losses of the heads that exist in training only."""
+
+    categories: MapLoss
+    fine: FineLoss
+    tags: TagLoss
+
+    def total(self, recipe: Recipe) -> Tensor:
+        """Their sum as the recipe weighs them."""
+        fine = self.fine
+        return (
+            recipe.category_map * self.categories.loss
+            + recipe.fine_map * (fine.category + fine.centre)
+            + recipe.cue * (self.categories.cue + fine.cue)
+            + recipe.tagging * self.tags.loss
+        )
+
+    def parts(self) -> tuple[Tensor, ...]:
+        """As the last fields of `StepLoss`."""
+        fine, categories, tags = self.fine, self.categories, self.tags
+        cues = (fine.cue, categories.cue)
+        return fine.category, fine.centre, *cues, categories.loss, categories.accuracy, tags.loss, tags.recall
 
 
 class Learner(nn.Module):
@@ -65,25 +92,28 @@ class Learner(nn.Module):
         self.recipe = recipe
         config = network.config
         self.category_map = CategoryMap(cast("tuple[int, ...]", network.backbone.widths), config.num_classes)
-        self.instance_map = InstanceMap(config.lateral_widths[0])
+        self.fine_map = FineMap(config.lateral_widths[0], config.num_classes)
         self.sound_tags = SoundTags(config.audio_width, config.num_classes)
         # not a submodule: it neither learns nor belongs to the run's state
         self._ear = (ear.eval().requires_grad_(False),) if ear is not None else None
 
     def forward(self, batch: Batch, pretraining: bool = False, half_convolutions: bool = False) -> StepLoss:
-        """``pretraining``: the backbone and the audio encoder alone, by category map and sound tags.
+        """``pretraining``: pixel decoder and all before it alone, by the maps and the sound tags.
         ``half_convolutions``: bfloat16 inside convolutions."""
         frames, targets = batch.frames.flatten(0, 1), batch.targets
         with HalfConvolutions() if half_convolutions else nullcontext():
             maps = self.network.maps(frames)
-            features = None if pretraining else self.network.pixel_decoder(maps)
-        embeddings = self._heard(batch.patches)
-        categories = self.category_map(maps, targets)
-        tags = self.sound_tags(embeddings.flatten(0, 1), targets)
-        if features is None:
-            return self._pretraining(categories, tags)
+            features = self.network.pixel_decoder(maps)
         features = PixelFeatures(tuple(level.float() for level in features.levels), features.fine.float())
-        return self._whole(targets, features, embeddings, categories, tags)
+        embeddings = self._heard(batch.patches)
+        auxiliary = Auxiliary(
+            self.category_map(maps, targets),
+            self.fine_map(features.fine, targets),
+            self.sound_tags(embeddings.flatten(0, 1), targets),
+        )
+        if pretraining:
+            return self._pretraining(auxiliary)
+        return self._whole(targets, features, embeddings, auxiliary)
 
     def _heard(self, patches: Tensor) -> Tensor:
         """Log-mel patches (B, T, 96, 64) -> embeddings (B, T, width)."""
@@ -95,13 +125,12 @@ class Learner(nn.Module):
                 embeddings = self._ear[0](flat)
         return embeddings.float().unflatten(0, patches.shape[:2])
 
-    def _pretraining(self, categories: MapLoss, tags: TagLoss) -> StepLoss:
-        total = self.recipe.category_map * categories.loss + self.recipe.tagging * tags.loss
-        zero = total.detach() * 0
-        return StepLoss(total, *(zero,) * 11, categories.loss, categories.accuracy, tags.loss, tags.recall)
+    def _pretraining(self, auxiliary: Auxiliary) -> StepLoss:
+        total = auxiliary.total(self.recipe)
+        return StepLoss(total, *(total.detach() * 0,) * 9, *auxiliary.parts())
 
     def _whole(
-        self, targets: ClipTargets, features: PixelFeatures, embeddings: Tensor, categories: MapLoss, tags: TagLoss
+        self, targets: ClipTargets, features: PixelFeatures, embeddings: Tensor, auxiliary: Auxiliary
     ) -> StepLoss:
         recipe = self.recipe
         silence = torch.zeros_like(embeddings)
@@ -110,7 +139,6 @@ class Learner(nn.Module):
         frames, tracks = self.network.predict(features, to_frames, to_tracker, recipe.token_layers)
         frame_losses = self._frame_level(frames, targets)
         track_losses = self._video_level(tracks, targets)
-        instances = self.instance_map(features.fine, targets)
         similarity, gate = self._association(frames, tracks, targets, frame_losses, track_losses)
         total = (
             torch.stack(
@@ -118,17 +146,14 @@ class Learner(nn.Module):
             ).sum()
             + recipe.video.similarity * similarity
             + recipe.video.gate * gate
-            + recipe.category_map * categories.loss
-            + recipe.instance_map * (instances.centre + instances.cue)
-            + recipe.tagging * tags.loss
+            + auxiliary.total(recipe)
         )
         last_frame, last_track = frame_losses[-1], track_losses[-1][-1]
         return StepLoss(
             total,
             last_frame.category, last_frame.mask, last_frame.dice,
             last_track.category, last_track.mask, last_track.dice, last_track.rival,
-            similarity, gate, instances.centre, instances.cue,
-            categories.loss, categories.accuracy, tags.loss, tags.recall,
+            similarity, gate, *auxiliary.parts(),
         )  # fmt: skip
 
     def _frame_level(self, frames: FramePredictions, targets: ClipTargets) -> list[LevelLoss]:

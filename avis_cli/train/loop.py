@@ -50,9 +50,11 @@ class LoopSettings:
 
 @dataclass(frozen=True)
 class Listeners:
-    """Who is told what: ``progress`` of the work, ``note`` a line now and then, ``validate`` when it is time to."""
+    """Who is told what: ``progress`` of the work, ``note`` a line now and then, ``validate`` when it is time to,
+    ``pretrained`` when that phase is over."""
 
     validate: Callable[[RunState], dict[str, float]]
+    pretrained: Callable[[RunState], None]
     progress: Progress = silent
     note: Callable[[str], None] = lambda line: None
 
@@ -108,6 +110,8 @@ def _steps(
         state.elapsed = agreed(perf_counter() - begun, processes.device)
         share = budget.share_done(state.step, state.elapsed)
         if not state.pretrained and share >= recipe.pretraining:
+            if processes.is_first and state.step:
+                listeners.pretrained(state)
             state.begin_training(share)
             module = _shared(state, processes)
         if share >= 1.0:
@@ -193,7 +197,9 @@ def _log(state: RunState, means: _Means, loader: LoaderTime, log: RunLog, listen
         "video_dice",
         "similarity",
         "gate",
-        "category_map",
+        "centre",
+        "cue",
+        "map_cue",
         "map_accuracy",
         "tag_recall",
     )

@@ -67,13 +67,18 @@ class Hearing:
 def predict_clip(model: Model, clip: RawClip, hearing: Hearing) -> ClipPrediction:
     """Run the network on all frames of a clip."""
     frames = torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2)))
-    patches = torch.from_numpy(clip.patches)
-    if hearing.muted:
-        patches = torch.full_like(patches, float(np.log(0.01)))
-    embeddings = _embedded(model, patches)
+    embeddings = heard_embeddings(model, clip, hearing)
     tokens = model.localize(frames, embeddings * float(hearing.localizer))
     tokens = replace(tokens, audio=(embeddings * float(hearing.tracker)).to(tokens.audio.device))
     return _decoded(model, tokens)
+
+
+def heard_embeddings(model: Model, clip: RawClip, hearing: Hearing) -> torch.Tensor:
+    """The clip's sound, or silence where it is muted, as embeddings (T, D)."""
+    patches = torch.from_numpy(clip.patches)
+    if hearing.muted:
+        patches = torch.full_like(patches, float(np.log(0.01)))
+    return _embedded(model, patches)
 
 
 def _embedded(model: Model, patches: torch.Tensor) -> torch.Tensor:
@@ -143,15 +148,21 @@ def predict(
     count = min(clips, len(source))
     for number in range(count):
         clip = source.read(number, range(source.length(number)))
-        truths.append(_truth(clip, number))
-        unheard = clip.masks & ~clip.sounding[:, :, None, None]
-        quiet.append([[_encoded(mask) for mask in track] for track in unheard] if clip.complete else [])
+        truths.append(truth_of(clip, number))
+        quiet.append(silent_objects(clip))
         predictions.append(predict_clip(model, clip, hearing or Hearing()))
         progress("validation", number + 1, count)
     return Predicted(source.categories, truths, quiet, predictions)
 
 
-def _truth(clip: RawClip, number: int) -> Video:
+def silent_objects(clip: RawClip) -> list[list[Mask | None]]:
+    """Per object the masks by frame where it is seen and not heard, as far as the clip knows them."""
+    unheard = clip.masks & ~clip.sounding[:, :, None, None]
+    return [[_encoded(mask) for mask in track] for track in unheard] if clip.complete else []
+
+
+def truth_of(clip: RawClip, number: int) -> Video:
+    """The ground truth of a whole clip, ``number`` in its split."""
     length, height, width = clip.frames.shape[:3]
     tracks = []
     for o, category in enumerate(clip.categories):

@@ -26,9 +26,9 @@ class Recipe:
     ``reach``: the frames of a clip come from within this many frames of a drawn one, save that a share ``contiguous``
     of the clips are neighbours. ``points``: where masks are compared, None for every pixel. ``judged``: the frames that
     count in a track's mask (`targets.video_targets`). ``token_layers``: on the tokens of how many of the last localizer
-    layers the tracker is trained. ``category_map``, ``instance_map``, ``tagging``: weights of the auxiliary losses, 0
-    to go without. ``pretraining``: share of the budget spent on these alone. ``hears``: False gives silence to the
-    whole network, ``fuses``: False gives it to the frame level only (ablations)."""
+    layers the tracker is trained. ``category_map``, ``fine_map``, ``cue``, ``tagging``: weights of the auxiliary
+    losses, 0 to go without. ``pretraining``: share of the budget spent on these alone. ``hears``: False gives silence
+    to the whole network, ``fuses``: False gives it to the frame level only (ablations)."""
 
     shapes: tuple[BatchShape, ...] = (BatchShape(8, 5),)
     reach: int = 20
@@ -39,7 +39,8 @@ class Recipe:
     video: LossWeights = field(default_factory=LossWeights)
     token_layers: int = 3
     category_map: float = 0.0
-    instance_map: float = 0.0
+    fine_map: float = 0.0
+    cue: float = 0.0
     tagging: float = 0.0
     pretraining: float = 0.0
 
@@ -75,15 +76,16 @@ TINY = Recipe(
     points=None,
     token_layers=1,
     judged="seen",
-    frame=LossWeights(rival=1.0),
-    video=LossWeights(rival=2.0, similarity=1.0, gate=0.5),
+    frame=LossWeights(rival=0.5),
+    video=LossWeights(rival=0.5, similarity=1.0, gate=0.5),
     category_map=1.0,
-    instance_map=1.0,
+    fine_map=1.0,
+    cue=2.0,
     tagging=0.5,
-    pretraining=0.15,
-    learning_rate=8e-4,
+    pretraining=0.11,
+    learning_rate=6e-4,
     pretraining_rate=1.5e-3,
-    backbone_factor=1.0,
+    backbone_factor=0.5,
     weight_decay=0.03,
     warmup_steps=150,
     clip_norm=5.0,
@@ -110,11 +112,14 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 
 
 def chosen_recipe(
-    preset: str, *, without: str | None = None, clips: int | None = None, rate: float | None = None
+    preset: str, *, without: str | None = None, clips: int | None = None, rate: float | None = None, given: bool = False
 ) -> Recipe:
     """The recipe of a preset, changed: ``without`` a part (an ablation), ``clips`` of five frames in a step (longer
-    clips in proportion), the highest learning ``rate``. Raises UsageError for a part that cannot be left out."""
+    clips in proportion), the highest learning ``rate``; no pre-training where weights are ``given``. Raises UsageError
+    for a part that cannot be left out."""
     recipe = recipe_for(preset)
+    if given:
+        recipe = replace(recipe, pretraining=0.0)
     if without is not None:
         if without not in ABLATIONS:
             raise UsageError(f"no part named {without!r} can be left out", hint=f"there are {', '.join(ABLATIONS)}")

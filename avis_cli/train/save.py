@@ -13,6 +13,7 @@ from avis_cli.model import vggish, weights_file
 from avis_cli.model.avism import Avism
 
 NAME = "model.safetensors"
+PRETRAINED = "pretrained.safetensors"  # as the auxiliary losses alone left them
 
 
 def save_model(

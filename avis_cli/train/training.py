@@ -89,7 +89,7 @@ def train(
             processes.count,
         )
         finish = Finish(_run_record(request), request.out, validation, begin, told, say)
-        run(state, sampler, settings, processes, request.out, Listeners(finish.between, told, say))
+        run(state, sampler, settings, processes, request.out, Listeners(finish.between, finish.pretrained, told, say))
         if processes.is_first:
             finish.at_the_end(state)
     return request.out / NAME

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from avis_cli.evaluate.scores import evaluate_dataset
+from avis_cli.evaluate.tracks import Dataset, Mask
 from avis_cli.train.instance_metrics import count_twins, share_suppressed
 from avis_cli.train.predict import Predicted
 
@@ -45,10 +46,14 @@ class Validation:
 
 def validate(predicted: Predicted, gate: float | None) -> Validation:
     """All scores with the gate at one threshold, in corrected meaning (scores hold the released one too)."""
-    dataset = predicted.dataset(gate)
+    return validate_dataset(predicted.dataset(gate), predicted.silent, gate)
+
+
+def validate_dataset(dataset: Dataset, silent: list[list[list[Mask | None]]], gate: float | None) -> Validation:
+    """As ``validate``, of tracks made in any way; ``silent`` as in `Predicted`."""
     scores = evaluate_dataset(dataset).to_json()
     corrected = scores["corrected"]
-    suppressed = share_suppressed(dataset, predicted.silent)
+    suppressed = share_suppressed(dataset, silent)
     twins = count_twins(dataset).share
     return Validation(
         gate=gate,

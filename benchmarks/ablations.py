@@ -1,0 +1,74 @@
+"""The table of what each part of the network is worth.
+
+    avis synth world --split test --videos 200 --frames 10 --seed 7
+    python benchmarks/ablations.py world --full weights/avism-tiny.safetensors --twin runs/twin/model.safetensors \
+        --no-audio runs/no_audio/model.safetensors --no-fusion runs/no_fusion/model.safetensors > table.md
+
+``--twin`` is the full network trained on the budget that the ablations had; ``--no-audio`` and ``--no-fusion`` were
+trained with ``avis train --without audio`` and ``--without fusion``. Rows whose weights are not given are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from avis_cli.loading import load_model
+from avis_cli.train.annotations import read_split
+from avis_cli.train.baselines.linking import linked_by_appearance
+from avis_cli.train.baselines.rows import WAYS, Way, score
+from avis_cli.train.predict import Hearing
+from avis_cli.train.source import ClipSource, FolderSource
+from avis_cli.train.validate import Validation
+
+DEAF = Hearing(localizer=False, tracker=False)
+TRACKER_ONLY = Hearing(localizer=False)
+HEADINGS = "| network | FSLA | HOTA | mAP | twins | silent suppressed | FSLA released | HOTA released | mAP released |"
+
+
+def rows(arguments: argparse.Namespace) -> Iterator[tuple[str, Path, Way]]:
+    """Name, weights and way of each row of the table."""
+    yield "full model, bundled weights", arguments.full, WAYS["full"]
+    yield "the same, muted", arguments.full, WAYS["muted"]
+    if arguments.twin is not None:
+        yield "full model, short budget", arguments.twin, WAYS["full"]
+        yield "gate off", arguments.twin, WAYS["gate off"]
+        yield "tracker off: frame level, tokens matched", arguments.twin, WAYS["tracker off"]
+        yield "frame level + SORT", arguments.twin, WAYS["SORT"]
+    if arguments.no_fusion is not None:
+        yield "no cross-modal fusion: sound in the tracker only", arguments.no_fusion, Way(TRACKER_ONLY)
+    if arguments.no_audio is not None:
+        yield "audio off", arguments.no_audio, Way(DEAF)
+        yield "vision only, frame level, tokens matched", arguments.no_audio, Way(DEAF, linker=linked_by_appearance)
+
+
+def line(name: str, found: Validation) -> str:
+    """One row of the table, in Markdown."""
+    released = [found.scores[key] for key in ("FSLA", "HOTA", "mAP")]
+    values = [found.fsla, found.hota, found.precision, found.twins, found.suppressed, *released]
+    return "| " + " | ".join([name, *("-" if value is None else f"{value:.1f}" for value in values)]) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--full", type=Path, required=True)
+    for name in ("--twin", "--no-audio", "--no-fusion"):
+        parser.add_argument(name, type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)  # the network is small: more threads only wait for each other
+    source: ClipSource = FolderSource(read_split(arguments.data, arguments.split))
+    print(f"{len(source)} clips\n\n{HEADINGS}\n|---|" + "---:|" * 8)
+    for name, weights, way in rows(arguments):
+        found = score(load_model(weights), source, way, lambda *_: None)
+        print(line(name, found), flush=True)
+        print(name, found.summary(), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
