@@ -17,6 +17,7 @@ from avis_cli.model.build import build
 from avis_cli.model.config import PRESETS, AvismConfig, SwinSizes
 from avis_cli.model.deformable_attention import cell_centres, interpolated_points, weighted_points
 from avis_cli.model.layers import Attention, sine_position
+from avis_cli.model.pixel_decoder import PixelDecoder
 from avis_cli.model.swin import SwinTransformer
 from avis_cli.model.tokens import FrameTokens
 from avis_cli.model.tracker import Tracker, window_bounds
@@ -53,8 +54,8 @@ def test_shapes_of_tokens_and_tracks(tiny: Avism) -> None:
     assert tokens.mask_features.shape == (3, 32, 32, 64)  # 60 x 100 padded to 64 x 128, at stride 2
     assert tokens.size == (60, 100)
     tracks = tiny.track(tokens)
-    assert tracks.class_logits.shape == (24, 11)
-    assert tracks.mask_embed.shape == (24, 32)
+    assert tracks.class_logits.shape == (32, 11)
+    assert tracks.mask_embed.shape == (32, 32)
     assert tracks.token_similarity.shape == (3, 16, 128)
     bare = tiny.track(tokens.queries, tokens.audio)
     assert torch.equal(bare.class_logits, tracks.class_logits)
@@ -134,12 +135,25 @@ def test_training_gives_every_layer_and_reaches_every_weight() -> None:
     said, tracked = model(torch.randint(0, 256, (2, 2, 3, 64, 64), dtype=torch.uint8), audio)
     assert said.class_logits.shape == (4, 2, 2, 16, 11)
     assert said.mask_logits(0).shape == (2, 2, 16, 32, 32)
-    assert tracked.class_logits.shape == (2, 3, 2, 24, 11)
-    assert tracked.similarity.shape == (2, 3, 2, 24, 128)
-    assert tracked.mask_logits(0, 1).shape == (2, 24, 2, 32, 32)
+    assert tracked.class_logits.shape == (2, 3, 2, 32, 11)
+    assert tracked.similarity.shape == (2, 3, 2, 32, 128)
+    assert tracked.mask_logits(0, 1).shape == (2, 32, 2, 32, 32)
     outputs = (said.class_logits, said.mask_logits(), tracked.class_logits, tracked.mask_logits(), tracked.similarity)
     torch.stack([x.square().mean() for x in (*outputs, tracked.token_similarity)]).sum().backward()
     assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
+
+
+def test_without_an_encoder_what_is_coarse_reaches_every_finer_level() -> None:
+    torch.manual_seed(0)
+    decoder = PixelDecoder((8, 8, 8, 8), (16,), 16, 2, 4, layers=0, hidden=32, norm_groups=4).eval()
+    maps = [torch.randn(1, 8, 64 // 2**n, 32 // 2**n) for n in range(4)]
+    other = [*maps[:3], torch.randn(1, 8, 8, 4)]
+    before, after = decoder(maps), decoder(other)
+    assert [tuple(level.shape) for level in before.levels] == [(1, 16, 8, 4), (1, 16, 16, 8), (1, 16, 32, 16)]
+    assert before.fine.shape == (1, 16, 64, 32)
+    for one, two in zip((*before.levels, before.fine), (*after.levels, after.fine), strict=True):
+        assert not torch.allclose(one, two)
+    assert torch.equal(before.levels[0], decoder([*(torch.zeros_like(x) for x in maps[:3]), maps[3]]).levels[0])
 
 
 def test_training_tracker_is_the_inference_tracker_within_a_window(tiny: Avism) -> None:
