@@ -1,6 +1,16 @@
 """avis: which objects in a video make the sound you hear (audio-visual instance segmentation).
 
-Importing the package loads nothing heavy; each name below is imported when it is first used.
+- ``load_model(name)``: a network with its weights on a device, ready for the two below.
+- ``segment(path, model)``: a video file -> ``ClipResult``.
+- ``segment_frames(model, frames, audio, output_size)``: frames that are already at network size, uint8 RGB
+  (T, 3, h, w), and one audio embedding for each, float32 (T, 128) -> ``ClipResult`` with masks of ``output_size``
+  (height, width) in pixels.
+- ``evaluate(gt, pred)``: files of ground truth and predictions -> every metric in percent, as scores.json has them.
+- ``ClipResult``: what a clip's segmentation is; one mask per ``Track`` and mask frame, times in seconds. It reads and
+  writes ``tracks.json``, and gives label maps (H, W), rows for a table, and detections for supervision.
+- ``AvisError``: what all of them raise where an input is at fault; its text is one line that says what to do.
+
+Importing the package loads nothing heavy; each name is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -10,7 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from avis_cli.errors import AvisError
+    from avis_cli.evaluate import evaluate
+    from avis_cli.loading import load_model
     from avis_cli.results import ClipResult, Track
+    from avis_cli.segment import segment, segment_frames
 
 __version__ = "0.1.0"
 __all__ = ["AvisError", "ClipResult", "Track", "__version__", "evaluate", "load_model", "segment", "segment_frames"]

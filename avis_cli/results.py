@@ -1,6 +1,7 @@
 """What a clip's segmentation is: tracks with masks, scores and times, and the same as JSON (``tracks.json``) both ways.
 
-``ClipResult.to_json`` writes version 1 of the format; ``from_json`` trusts nothing it reads.
+``ClipResult.to_json`` writes version 1 of the format; ``from_json`` trusts nothing it reads. ``frame``, ``timeline``
+and ``to_supervision`` give the same in the forms that array, table and vision libraries take.
 """
 
 from __future__ import annotations
@@ -9,19 +10,28 @@ import json
 import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from avis_cli import __version__, run_length
 from avis_cli.checked_json import Node, parse, read
-from avis_cli.errors import AnnotationError
+from avis_cli.errors import AnnotationError, UsageError
 from avis_cli.media.clip import ClipInfo
 from avis_cli.run_length import RunLength
+from avis_cli.spilled_masks import SpilledMasks
+
+if TYPE_CHECKING:
+    from supervision import Detections
 
 FORMAT = "avis-tracks"
 VERSION = 1
 MAX_SIDE = 1 << 16  # pixels; a larger picture in a file is damage, not video
+_MAX_LABEL = 2**31 - 1  # largest track id in a label map
 
 
 @dataclass(frozen=True)
@@ -78,21 +88,30 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Track:
-    """One object that sounds. ``masks``: one run length per mask frame, None where it is absent; ``sounding``:
-    (start, end) in seconds on the clip's clock, rising and apart."""
+    """One object that sounds.
+
+    ``id``: from 1; ``category_id``, ``label``: number and name of its category; ``score``: 0 to 1; ``masks``: one COCO
+    run length (size [H, W] in pixels of the upright frame) per mask frame, None where it is absent; ``sounding``:
+    (start, end) in seconds on the clip's clock, rising and apart.
+    """
 
     id: int
     category_id: int
     label: str
     score: float
-    masks: list[RunLength | None]
+    masks: Sequence[RunLength | None]
     sounding: list[tuple[float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # numbers arrive from array libraries; plain ones make equality and JSON exact
         object.__setattr__(self, "score", float(self.score))
-        object.__setattr__(self, "masks", list(self.masks))
+        if not isinstance(self.masks, SpilledMasks):
+            object.__setattr__(self, "masks", list(self.masks))
         object.__setattr__(self, "sounding", [(float(start), float(end)) for start, end in self.sounding])
+
+    def is_sounding(self, time: float) -> bool:
+        """Whether the object sounds at ``time`` seconds on the clip's clock; at the end of an interval it does not."""
+        return any(start <= time < end for start, end in self.sounding)
 
     @cached_property
     def areas(self) -> list[int | None]:
@@ -107,8 +126,12 @@ class Track:
 
 @dataclass(frozen=True)
 class ClipResult:
-    """Everything known about a clip. ``categories``: (id, name) of all the model knows; ``times``: seconds from the
-    clip's first frame, one per mask frame, rising; ``tracks``: ids from 1 in falling score."""
+    """Everything known about a clip.
+
+    ``source``: the clip; ``model``: the network and its settings; ``categories``: (id, name) of all the model knows;
+    ``times``: seconds from the clip's first frame, one per mask frame, rising; ``tracks``: ids from 1 in falling score,
+    each with one mask or None per mask frame; ``tool``: what made the result, and its version.
+    """
 
     source: Source
     model: ModelInfo
@@ -133,6 +156,83 @@ class ClipResult:
         if not gaps and self.model.mask_fps != "video" and self.model.mask_fps > 0:
             gaps = [1 / self.model.mask_fps]
         return self.times[-1] + max(gaps, default=math.inf) if self.times else 0.0
+
+    def frame(self, index: int) -> NDArray[np.int32]:
+        """Label map of one mask frame, int32 (H, W) of the upright frame: a pixel is the id of its track, 0 where there
+        is none. Overlaps go to the higher score.
+
+        ``index``: place in ``times``, below 0 from the end; IndexError outside. Raises AnnotationError for ids from a
+        file that are too large for the map.
+        """
+        self._require_frame(index)
+        labels = np.zeros((self.source.height, self.source.width), dtype=np.int32)
+        for track in sorted(self.tracks, key=lambda track: (track.score, -track.id)):
+            mask = track.masks[index]
+            if track.id > _MAX_LABEL:
+                raise AnnotationError(
+                    f"track {track.id} does not fit into a label map, which holds ids up to {_MAX_LABEL}",
+                    hint="number the tracks from 1",
+                )
+            if mask is not None:
+                labels[run_length.decode(mask)] = track.id
+        return labels
+
+    def timeline(self) -> list[dict[str, Any]]:
+        """When each object sounds, in the order of the clip: one row per track and interval, none for a track that
+        never sounds. ``pandas.DataFrame(result.timeline())`` is a table of it.
+
+        Keys: ``track_id`` (int), ``category`` (str), ``score`` (float, 0 to 1), ``start``, ``end`` and ``seconds``
+        (floats: bounds on the clip's clock and the time between them, in seconds).
+        """
+        rows = [
+            {
+                "track_id": track.id,
+                "category": track.label,
+                "score": track.score,
+                "start": start,
+                "end": end,
+                "seconds": end - start,
+            }
+            for track in self.tracks
+            for start, end in track.sounding
+        ]
+        return sorted(rows, key=lambda row: (row["start"], row["track_id"]))
+
+    def to_supervision(self, index: int) -> Detections:
+        """The objects of one mask frame as ``supervision.Detections``, the surest first; needs the library supervision.
+
+        With N objects that have a pixel in that frame: ``xyxy`` float32 (N, 4), corners in pixels, the lower right one
+        outside; ``mask`` bool (N, H, W); ``confidence`` float32 (N,); ``class_id`` int (N,), category ids;
+        ``tracker_id`` int (N,), track ids; ``data["class_name"]`` str (N,). ``index``: as for ``frame``. Raises
+        UsageError where the library is missing.
+        """
+        try:
+            from supervision import Detections
+        except ModuleNotFoundError as error:
+            if error.name != "supervision":  # it is there, but something that it needs is not
+                raise
+            raise UsageError("to_supervision needs the library supervision", hint="pip install supervision") from None
+        self._require_frame(index)
+        present = [(track, mask) for track in self.tracks if (mask := track.masks[index]) is not None]
+        shown = [(track, mask, box) for track, mask in present if (box := run_length.bbox(mask))[2]]
+        shown.sort(key=lambda item: (-item[0].score, item[0].id))
+        tracks = [track for track, _, _ in shown]
+        corners = [[x, y, x + width, y + height] for _, _, (x, y, width, height) in shown]
+        masks = [run_length.decode(mask) for _, mask, _ in shown]
+        size = (self.source.height, self.source.width)
+        return Detections(
+            xyxy=np.array(corners, dtype=np.float32).reshape(-1, 4),
+            mask=np.array(masks, dtype=bool).reshape(-1, *size),
+            confidence=np.array([track.score for track in tracks], dtype=np.float32),
+            class_id=np.array([track.category_id for track in tracks], dtype=np.int64),
+            tracker_id=np.array([track.id for track in tracks], dtype=np.int64),
+            data={"class_name": np.array([track.label for track in tracks], dtype=np.str_)},
+        )
+
+    def _require_frame(self, index: int) -> None:
+        count = len(self.times)
+        if not -count <= index < count:
+            raise IndexError(f"mask frame {index}, expected one of the {count} from 0 to {count - 1}")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document as Python values, keys in the format's order."""
@@ -178,7 +278,7 @@ def _track_dict(track: Track) -> dict[str, Any]:
         "category_id": track.category_id,
         "category": track.label,
         "score": track.score,
-        "segmentations": track.masks,
+        "segmentations": list(track.masks),
         "bboxes": track.bboxes,
         "areas": track.areas,
         "sounding": [list(span) for span in track.sounding],

@@ -49,8 +49,8 @@ def clip_seconds(model: Model, frames: torch.Tensor, audio: torch.Tensor, tracks
     tracked = time.perf_counter()
     threshold = float(queries.class_logits.softmax(-1)[:, :-1].flatten().topk(tracks).values[-1]) - 1e-9
     masks = MaskPass(model, tokens, queries, OUTPUT, threshold, gate=False)
-    for token, features in enumerate(tokens.mask_features):
-        masks.frame(features, token)
+    for features in tokens.mask_features:
+        masks.frame(features)
     drawn = time.perf_counter()
     return {"localize": localized - start, "track": tracked - localized, "masks": drawn - tracked}
 

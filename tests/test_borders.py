@@ -21,15 +21,18 @@ ALLOWED = {
     "callable_module": set(),
     "checked_json": set(),
     "run_length": set(),
+    "spilled_masks": {"run_length"},
     "media": set(),
-    "results": {"run_length", "media", "checked_json"},
+    "results": {"run_length", "spilled_masks", "media", "checked_json"},
     "model": set(),
     "hub": {"model"},
     "loading": {"model", "hub"},
     "picture": {"media"},
-    "segment": {"media", "model", "loading", "picture", "results", "run_length"},
-    "dataset_run": {"media", "loading", "picture", "results", "run_length", "segment", "writers", "evaluate"},
+    "passes": {"model", "picture", "run_length", "spilled_masks"},
+    "segment": {"media", "model", "loading", "passes", "picture", "results", "run_length"},
+    "dataset_run": {"media", "loading", "passes", "picture", "results", "run_length", "segment", "writers", "evaluate"},
     "writers": {"media", "results", "run_length"},
+    "export": {"media", "results", "run_length", "checked_json", "writers"},
     "evaluate": {"results", "run_length", "checked_json"},
     "synth": {"media", "results", "run_length"},
     "train": {
@@ -53,6 +56,7 @@ ALLOWED = {
         "segment",
         "dataset_run",
         "writers",
+        "export",
         "evaluate",
         "synth",
         "train",
@@ -60,7 +64,8 @@ ALLOWED = {
     "__main__": {"cli"},
 }
 EVERYWHERE = {"errors", "progress", "callable_module"}
-HOMES = {"av": {"media"}, "torch": {"model", "train", "segment"}, "torchaudio": {"model", "train", "segment"}}
+TENSORS = {"model", "train", "segment", "passes"}
+HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS}
 
 
 def _files() -> list[Path]:

@@ -20,7 +20,7 @@ from avis_cli.cli import console
 from avis_cli.cli.main import app, main
 from avis_cli.errors import MediaError
 
-COMMANDS = ["segment", "render", "evaluate", "synth", "train", "info", "doctor", "weights"]
+COMMANDS = ["segment", "render", "export", "evaluate", "synth", "train", "info", "doctor", "weights"]
 HEAVY = ["torch", "torchaudio", "av", "numpy", "cv2", "scipy", "PIL", "huggingface_hub", "pycocotools"]
 
 

@@ -147,3 +147,52 @@ def test_rendering_needs_neither_the_network_nor_the_model(tmp_path: Path, clip:
         [sys.executable, "-c", code, "render", str(tracks), str(clip)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'overlay.mp4'}\n"), done.stderr
+
+
+def render(tracks: Path, clip: Path, *options: str) -> int:
+    return main(["render", str(tracks), str(clip), "--overwrite", *options])
+
+
+def test_the_options_say_how_it_is_drawn(tmp_path: Path, clip: Path) -> None:
+    tracks = save(boxes_result(*SIZE, [[BOX]], sounding=[(0.0, 2.0)]), tmp_path)
+    overlay = tmp_path / "overlay.mp4"
+    plain = shown(clip)[5]
+    assert render(tracks, clip, "--style", "outline", "--no-labels", "--no-strip", "--palette", "white") == 0
+    drawn = shown(overlay)[5]
+    assert np.abs(colour(drawn) - colour(plain)).max() < 6
+    assert drawn.image[110, BOX[0] - 1 : BOX[0] + 2].min(axis=1).max() > 180  # the white line
+    assert np.abs(drawn.image[140:].astype(int) - plain.image[140:]).mean() < 3
+    assert render(tracks, clip, "--alpha", "1", "--palette", "ff0000,00ff00") == 0
+    drawn = shown(overlay)[5]
+    assert colour(drawn) == pytest.approx([255, 0, 0], abs=25)
+    assert np.abs(drawn.image[150:].astype(int) - plain.image[150:]).mean() > 20  # the strip
+
+
+@pytest.mark.parametrize("style", ["blur-background", "spotlight", "mute"])
+def test_a_style_changes_the_background_and_not_the_object(tmp_path: Path, clip: Path, style: str) -> None:
+    tracks = save(boxes_result(*SIZE, [[BOX]], sounding=[(0.0, 2.0)]), tmp_path)
+    assert render(tracks, clip, "--style", style, "--no-strip", "--no-labels") == 0
+    plain, drawn = shown(clip)[5], shown(tmp_path / "overlay.mp4")[5]
+    assert np.abs(colour(drawn) - colour(plain)).max() < 12
+    assert np.abs(drawn.image[:60].astype(int) - plain.image[:60]).mean() > 4  # of the codec: under 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--style", "glow"], "glow"),
+        (["--alpha", "1.5"], "--alpha 1.5, expected a number from 0 to 1"),
+        (["--alpha", "-1"], "--alpha -1"),
+        (["--alpha", "nan"], "--alpha nan"),
+        (["--palette", "rainbow"], "--palette 'rainbow'"),
+    ],
+)
+def test_drawing_options_that_mean_nothing_are_refused(
+    tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    tracks = save(boxes_result(*SIZE, [[BOX]]), tmp_path)
+    assert render(tracks, clip, *options) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["tracks.json"]

@@ -62,7 +62,7 @@ def test_writes_overlay_masks_and_tracks_and_prints_their_folder(run: Run, clip:
     target = tmp_path / "out" / "clip.mp4"
     assert run(clip, "--no-gate") == (0, f"{target}\n", "")
     names = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
-    assert names == {"overlay.mp4", "tracks.json", "masks/000000.png", "masks/000001.png", ".avis.json"}
+    assert names == {"overlay.mp4", "tracks.json", "report.html", "masks/000000.png", "masks/000001.png", ".avis.json"}
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip.mp4"]
 
 
@@ -145,7 +145,7 @@ def test_odd_and_turned_pictures_give_upright_masks_and_an_overlay(run: Run, tmp
 
 def test_json_is_one_line_for_each_input(run: Run, clip: Path, tmp_path: Path) -> None:
     make_clip(tmp_path / "other.mp4", size=SIZE, fps=5, seconds=1, audio="tone")
-    code, out, err = run(clip, tmp_path / "other.mp4", "--no-gate", "--json", "--only", "tracks")
+    code, out, err = run(clip, tmp_path / "other.mp4", "--no-gate", "--json", "--only", "tracks", "--quiet")
     assert (code, err) == (0, "")
     first, second = (json.loads(line) for line in out.splitlines())
     tracks = tracks_of(tmp_path / "out" / "clip.mp4").tracks
@@ -237,11 +237,13 @@ def test_a_failed_input_of_several_is_named_and_the_others_are_done(run: Run, cl
     missing = tmp_path / "missing.mp4"
     code, out, err = run(tmp_path / "notes.mp4", clip, tmp_path / "empty", missing, "--only", "tracks")
     assert (code, out) == (3, f"{tmp_path / 'out' / 'clip.mp4'}\n")
-    lines = err.splitlines()
+    *lines, head, figures = err.splitlines()
     assert len(lines) == 3
+    assert head.split()[1:5] == ["files", "done", "skipped", "failed"]
+    assert figures.split()[1:5] == ["4", "1", "0", "3"]
     for line, path in zip(lines, [tmp_path / "empty", tmp_path / "notes.mp4", missing], strict=True):
         assert line.startswith(f"avis: {path}: ")
-    assert os.listdir(tmp_path / "out") == ["clip.mp4"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["clip.mp4", "run.json"]
     assert run(tmp_path / "notes.mp4", missing)[0] == 1
 
 
@@ -260,8 +262,8 @@ def test_a_bug_met_by_one_input_does_not_cost_the_others(
     code, out, err = run(tmp_path / "cursed.mp4", clip, "--only", "tracks")
     assert (code, out) == (3, f"{tmp_path / 'out' / 'clip.mp4'}\n")
     assert err.startswith(f"avis: {tmp_path / 'cursed.mp4'}: unexpected failure: ZeroDivisionError: a bug; ")
-    assert err.count("\n") == 1
-    assert os.listdir(tmp_path / "out") == ["clip.mp4"]
+    assert err.count("\n") == 3  # and the table
+    assert sorted(os.listdir(tmp_path / "out")) == ["clip.mp4", "run.json"]
 
 
 def test_what_every_input_would_meet_ends_the_run_at_once(run: Run, clip: Path, tmp_path: Path) -> None:
@@ -294,14 +296,20 @@ def test_two_inputs_of_one_name_are_both_kept(run: Run, clip: Path, tmp_path: Pa
     assert [len(tracks_of(folder).times) for folder in folders] == [2, 1]
 
 
-@pytest.mark.parametrize("step", ["localize", "draw"])
+@pytest.mark.parametrize("step", ["listening and looking", "drawing masks"])
 def test_an_interrupt_leaves_nothing_and_ends_with_130(
     run: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def interrupted(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
+    original = pipeline.segment
 
-    monkeypatch.setattr(pipeline, step, interrupted)
+    def segment(*arguments: Any, **settings: Any) -> ClipResult:
+        def interrupted(phase: str, done: int, total: int | None) -> None:
+            if phase == step:
+                raise KeyboardInterrupt
+
+        return original(*arguments, **{**settings, "progress": interrupted})
+
+    monkeypatch.setattr(pipeline, "segment", segment)
     assert run(clip) == (130, "", "avis: interrupted\n")
     assert list(tmp_path.iterdir()) == []
 
@@ -324,7 +332,7 @@ def test_an_interrupt_keeps_what_was_done_and_what_was_there(
     monkeypatch.setattr(avis_cli.writers.overlay, "overlay_clip", overlay_clip)
     assert run(clip, other, "--overwrite") == (130, f"{tmp_path / 'out' / 'clip.mp4'}\n", "avis: interrupted\n")
     assert tree(tmp_path / "out" / "other.mp4") == before
-    assert sorted(os.listdir(tmp_path / "out")) == ["clip.mp4", "other.mp4"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["clip.mp4", "other.mp4", "run.json"]
 
 
 def test_debug_shows_the_traceback_before_the_line(run: Run, tmp_path: Path) -> None:

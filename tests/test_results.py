@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from fractions import Fraction
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from avis_cli import run_length
-from avis_cli.errors import AnnotationError
+from avis_cli.errors import AnnotationError, AvisError
 from avis_cli.media.clip import AudioInfo, ClipInfo
 from avis_cli.results import ClipResult, ModelInfo, Source, SourceAudio, Track
+from avis_cli.writers.masks import write_masks
 
 HEIGHT, WIDTH = 6, 8
 
@@ -258,3 +263,108 @@ def test_read_names_the_file(tmp_path: Any) -> None:
         ClipResult.read(tmp_path / "none.json")
     with pytest.raises(AnnotationError, match="not a file"):
         ClipResult.read(tmp_path)
+
+
+def overlapping() -> ClipResult:
+    """Two tracks that share pixel (1, 2) of mask frame 0, and the surer one comes second."""
+    tracks = (
+        Track(4, 7, "dog", 0.4, [mask((1, 2), (1, 3)), mask(), None], [(1.5, 2.5), (0.0, 0.5)]),
+        Track(9, 1, "person", 0.8, [mask((1, 2), (0, 0)), None, None], [(0.5, 1.25)]),
+        Track(2, 1, "person", 0.7, [None, None, mask((5, 7))]),
+    )
+    return example(tracks=tracks)
+
+
+class TestFrame:
+    def test_a_pixel_is_the_id_of_its_surest_track(self) -> None:
+        labels = overlapping().frame(0)
+        assert (labels.shape, labels.dtype) == ((HEIGHT, WIDTH), np.int32)
+        expected = np.zeros((HEIGHT, WIDTH), dtype=int)
+        expected[1, 3] = 4
+        expected[1, 2] = expected[0, 0] = 9
+        assert labels.tolist() == expected.tolist()
+        assert not overlapping().frame(1).any()
+
+    def test_of_equal_scores_the_lower_id_is_on_top(self) -> None:
+        tracks = [Track(id, 1, "person", 0.5, [mask((0, 0)), None, None]) for id in (3, 1, 2)]
+        assert example(tracks=tracks).frame(0)[0, 0] == 1
+
+    def test_mask_images_hold_the_same(self, tmp_path: Path) -> None:
+        result = overlapping()
+        write_masks(tmp_path, result)
+        for index in range(len(result.times)):
+            image = np.asarray(Image.open(tmp_path / f"{index:06d}.png"))
+            assert image.tolist() == result.frame(index).tolist()
+
+    def test_ids_beyond_a_byte(self) -> None:
+        result = example(tracks=[Track(70_000, 1, "person", 0.5, [mask((2, 2)), None, None])])
+        assert result.frame(0).max() == 70_000
+        large = example(tracks=[Track(2**31, 1, "person", 0.5, [mask((2, 2)), None, None])])
+        with pytest.raises(AnnotationError, match="track 2147483648 does not fit"):
+            large.frame(0)
+
+    def test_frames_count_from_either_end_and_no_further(self) -> None:
+        result = overlapping()
+        assert result.frame(-1).tolist() == result.frame(2).tolist()
+        for index in (3, -4):
+            with pytest.raises(IndexError, match=f"mask frame {index}, expected one of the 3 from 0 to 2"):
+                result.frame(index)
+
+
+class TestTimelineRows:
+    def test_a_row_for_each_interval_in_the_order_of_the_clip(self) -> None:
+        assert overlapping().timeline() == [
+            {"track_id": 4, "category": "dog", "score": 0.4, "start": 0.0, "end": 0.5, "seconds": 0.5},
+            {"track_id": 9, "category": "person", "score": 0.8, "start": 0.5, "end": 1.25, "seconds": 0.75},
+            {"track_id": 4, "category": "dog", "score": 0.4, "start": 1.5, "end": 2.5, "seconds": 1.0},
+        ]
+        assert example(tracks=()).timeline() == []
+
+
+@pytest.mark.parametrize(
+    ("time", "sounds"), [(-1, False), (0, True), (0.99, True), (1.0, False), (1.5, True), (9, False)]
+)
+def test_whether_a_track_sounds_at_a_time(time: float, sounds: bool) -> None:
+    assert example().tracks[0].is_sounding(time) is sounds
+
+
+class TestSupervision:
+    def test_what_is_handed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        library = ModuleType("supervision")
+        library.Detections = SimpleNamespace  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "supervision", library)
+        given = overlapping().to_supervision(0)
+        assert given.xyxy.tolist() == [[0, 0, 3, 2], [2, 1, 4, 2]]
+        assert given.tracker_id.tolist() == [9, 4]
+        assert given.class_id.tolist() == [1, 7]
+        assert given.confidence == pytest.approx([0.8, 0.4])
+        assert given.data["class_name"].tolist() == ["person", "dog"]
+        assert (given.mask.shape, given.mask.dtype) == ((2, HEIGHT, WIDTH), np.bool_)
+        assert np.argwhere(given.mask[1]).tolist() == [[1, 2], [1, 3]]
+        # a mask without a pixel is no object
+        nothing = overlapping().to_supervision(1)
+        assert (nothing.xyxy.shape, nothing.mask.shape) == ((0, 4), (0, HEIGHT, WIDTH))
+        assert nothing.tracker_id.shape == nothing.confidence.shape == nothing.data["class_name"].shape == (0,)
+        with pytest.raises(IndexError, match="mask frame 3"):
+            overlapping().to_supervision(3)
+
+    def test_the_library_takes_it(self) -> None:
+        supervision = pytest.importorskip("supervision")
+        found = overlapping().to_supervision(0)
+        assert isinstance(found, supervision.Detections)
+        assert len(found) == 2
+        assert found.tracker_id.tolist() == [9, 4]
+        assert found[found.class_id == 7].xyxy.tolist() == [[2, 1, 4, 2]]
+        assert found.area.tolist() == [2, 2]
+        assert len(overlapping().to_supervision(1)) == 0
+
+    def test_without_the_library_it_says_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "supervision", None)
+        with pytest.raises(AvisError, match="needs the library supervision; pip install supervision"):
+            example().to_supervision(0)
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    import avis_cli
+
+    assert Path(avis_cli.__file__).with_name("py.typed").is_file()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import subprocess
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from avis_cli.errors import AvisError, OutputError
 from avis_cli.writers.output_file import output_file
-from avis_cli.writers.output_folder import OutputFolder, fingerprint, is_complete
+from avis_cli.writers.output_folder import OutputFolder, checksum, fingerprint, is_complete, read_about
 
 
 def listing(folder: Path) -> list[str]:
@@ -162,6 +164,42 @@ def test_somebody_faster_is_not_overwritten(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["clip"]
 
 
+def test_a_folder_above_that_vanishes_meanwhile_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Path.mkdir
+    removed: list[Path] = []
+
+    def mkdir(path: Path, *arguments: Any, **options: Any) -> None:
+        if path.name.startswith(".avis-part-") and len(removed) < 2:
+            removed.append(path.parent)
+            path.parent.rmdir()  # another process made it, needs it no longer and finds it empty
+        original(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    fill(tmp_path / "out" / "clip.mp4")
+    assert removed == [tmp_path / "out"] * 2
+    assert (tmp_path / "out" / "clip.mp4" / "tracks.json").read_text() == "new"
+
+
+def test_replaced_by_two_at_once_one_wins_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "clip", "old")
+    slow = OutputFolder(tmp_path / "clip", overwrite=True)
+    (slow.__enter__() / "tracks.json").write_text("slow")
+    original = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        moved = original(path, target)
+        if path == tmp_path / "clip":  # the place is free for a moment, and somebody faster takes it
+            monkeypatch.undo()
+            fill(tmp_path / "clip", "fast")
+        return moved
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(OutputError, match="cannot be written"):
+        slow.__exit__(None, None, None)
+    assert (tmp_path / "clip" / "tracks.json").read_text() == "fast"
+    assert [path.name for path in tmp_path.iterdir()] == ["clip"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="leftovers are only told apart on POSIX systems")
 def test_what_a_killed_process_left_is_removed_and_a_living_ones_is_kept(tmp_path: Path) -> None:
     code = (
@@ -187,16 +225,35 @@ class TestManifest:
     def test_complete_only_for_the_same_input_and_settings(self, tmp_path: Path) -> None:
         clip = tmp_path / "clip.mp4"
         clip.write_bytes(b"film")
-        mark = fingerprint(clip, {"threshold": 0.3, "only": ["masks"], "weights": None})
-        assert mark == fingerprint(clip, {"weights": None, "only": ["masks"], "threshold": 0.3})
-        assert mark != fingerprint(clip, {"threshold": 0.4, "only": ["masks"], "weights": None})
+        settings = {"threshold": 0.3, "only": ["masks"], "weights": None}
+        mark = fingerprint(checksum(clip), settings)
+        assert mark == fingerprint(checksum(clip), dict(reversed(settings.items())))
+        other = fingerprint(checksum(clip), {**settings, "threshold": 0.4})
+        assert mark != other
         fill(tmp_path / "out", fingerprint=mark)
         assert is_complete(tmp_path / "out", mark)
-        assert not is_complete(tmp_path / "out", fingerprint(clip, {"threshold": 0.4}))
+        assert not is_complete(tmp_path / "out", other)
         clip.write_bytes(b"film 2")
-        assert not is_complete(
-            tmp_path / "out", fingerprint(clip, {"threshold": 0.3, "only": ["masks"], "weights": None})
-        )
+        assert not is_complete(tmp_path / "out", fingerprint(checksum(clip), settings))
+
+    def test_a_checksum_is_that_of_the_bytes_and_tells_how_far_it_is(self, tmp_path: Path) -> None:
+        data = bytes(range(256)) * 10_000
+        (tmp_path / "clip.mp4").write_bytes(data)
+        told: list[tuple[str, int, int | None]] = []
+        found = checksum(tmp_path / "clip.mp4", lambda *call: told.append(call))
+        assert found == hashlib.sha256(data).hexdigest()
+        assert told[-1] == ("checking", len(data), len(data))
+        assert len(told) > 1
+
+    def test_it_remembers_what_it_was_told(self, tmp_path: Path) -> None:
+        folder = OutputFolder(tmp_path / "out", fingerprint="abc")
+        with folder:
+            folder.about["tracks"] = 3
+        assert read_about(tmp_path / "out") == {"tracks": 3}
+        assert read_about(tmp_path / "none") == {}
+        for text in ("", "[]", '{"about": 3}', "[" * 100_000):
+            (tmp_path / "out" / ".avis.json").write_text(text)
+            assert read_about(tmp_path / "out") == {}
 
     def test_not_complete_when_a_file_is_gone_or_cut(self, tmp_path: Path) -> None:
         fill(tmp_path / "out", fingerprint="abc")

@@ -1,16 +1,18 @@
-"""One input after another through one model, each to a complete folder of results or none."""
+"""What is done with one input: looked at, computed, written, to a complete folder of results or none."""
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avis_cli.cli import console
 from avis_cli.cli.model_choice import find_weights
-from avis_cli.errors import MediaError, UsageError
+from avis_cli.cli.settings import Settings
+from avis_cli.errors import AvisError, MediaError, UsageError, WeightsError
+from avis_cli.progress import Progress, silent
 
 if TYPE_CHECKING:
     from avis_cli.cli.inputs import Job
@@ -18,56 +20,32 @@ if TYPE_CHECKING:
     from avis_cli.loading import Model
     from avis_cli.media.clip import ClipInfo
     from avis_cli.results import ClipResult
-
-RESULTS = ("overlay", "masks", "tracks")
+    from avis_cli.writers.output_folder import OutputFolder
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What decides a result besides the input and the weights; times and rates as the user typed them."""
+class Plan:
+    """An input that can be worked on. ``checksum``: SHA-256 of the file; ``done``: its results are there already."""
 
-    fps: str | None
-    mask_fps: str | None
-    start: str | None
-    end: str | None
-    threshold: float
-    max_tracks: int | None
-    audio_track: str | None
-    allow_silent: bool
-    mute: bool
-    gate: bool | None
-    strict: bool
-    max_pixels: int | None
-    precision: str
-    only: tuple[str, ...]
-
-    def arguments(self) -> dict[str, Any]:
-        """What the pipeline is called with. Raises UsageError for a time, a rate or a threshold that is none."""
-        from avis_cli.cli.quantities import rate, seconds
-
-        if not 0 <= self.threshold <= 1:  # not a number passes every comparison but this one
-            raise UsageError(f"--threshold {self.threshold}, expected a number from 0 to 1")
-        values = {name: value for name, value in asdict(self).items() if name not in ("precision", "only")}
-        values["fps"] = None if self.fps is None else rate(self.fps, "--fps")
-        if self.mask_fps is not None and self.mask_fps != "video":
-            values["mask_fps"] = rate(self.mask_fps, "--mask-fps")
-        values["start"] = seconds(self.start or "0", "--start")
-        values["end"] = None if self.end is None else seconds(self.end, "--end")
-        if values["end"] is not None and values["end"] <= values["start"]:
-            raise UsageError(f"--start {self.start or 0} --end {self.end}, expected an end after the start")
-        if self.max_pixels is None:
-            del values["max_pixels"]
-        return values
+    job: Job
+    clip: ClipInfo
+    checksum: str
+    fingerprint: str
+    weights: ResolvedWeights
+    done: bool
 
 
 class Batch:
-    """Runs jobs; the weights are found when the first job is, and loaded when the first one needs them."""
+    """The steps of every job; the weights are found when the first job is, and loaded when the first one needs them.
+
+    Steps of several jobs may run at once in threads of one process, ``compute`` once at a time for each device.
+    """
 
     def __init__(
         self,
         settings: Settings,
         model: str | None,
-        device: str,
+        devices: tuple[str, ...],
         *,
         offline: bool,
         overwrite: bool,
@@ -75,96 +53,154 @@ class Batch:
     ) -> None:
         self._settings = settings
         self._arguments = settings.arguments()
-        self._limits = {} if settings.max_pixels is None else {"max_pixels": settings.max_pixels}
-        self._wanted, self._device, self._offline = model, device, offline
+        self._limits: dict[str, Any] = {} if settings.max_pixels is None else {"max_pixels": settings.max_pixels}
+        self._wanted, self._offline = model, offline
+        self.devices = devices
         self._overwrite, self._skip_existing = overwrite, skip_existing
         self._weights: ResolvedWeights | None = None
-        self._model: Model | None = None
-        if device not in ("auto", "cpu"):  # these are always there, and asking for others takes a second
-            from avis_cli.loading import choose_device
+        self._weights_lock = threading.Lock()
+        self._models: dict[int, Model] = {}
 
-            choose_device(device)
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What is written of each input."""
+        return self._settings.only
 
-    def run(self, job: Job) -> str:
-        """Writes the results of one input and returns them in short, as JSON. Raises AvisError."""
-        from avis_cli.writers.output_folder import OutputFolder, is_complete
+    def plan(self, job: Job, progress: Progress = silent) -> Plan:
+        """All that can be found out about a job without the network, which then cannot fail for it.
 
-        # what can be seen to fail without the network fails before it is found and loaded
-        clip = self._probe(job)
-        if not (self._settings.allow_silent or self._settings.mute):
-            clip.require_sound()
-        may_skip = self._skip_existing and os.path.lexists(job.target)
-        if not may_skip:
-            OutputFolder(job.target, overwrite=self._overwrite).prepare()
+        Raises AvisError for what can be seen to fail.
+        """
+        from avis_cli.writers.output_folder import checksum, fingerprint, is_complete
+
+        clip = self._look(job)
         weights = self._find_weights()
-        made_from = self._fingerprint(job, weights)
-        if may_skip and is_complete(job.target, made_from):
-            console.note(f"{job.source}: done before, skipped")
-            return json.dumps({"input": str(job.source), "output": str(job.target), "skipped": True})
-        folder = OutputFolder(job.target, overwrite=self._overwrite, fingerprint=made_from)
-        folder.prepare()
-        model = self._load(weights)
-        with folder as part, console.progress_bar() as progress:
-            result = self._segment(job, model, progress)
-            self._write(part, result, job, progress)
-        return json.dumps(_summary(job, result))
-
-    def _probe(self, job: Job) -> ClipInfo:
-        from avis_cli.media import decode
-
-        return decode.probe(job.source, audio_track=self._settings.audio_track, **self._limits)
-
-    def _fingerprint(self, job: Job, weights: ResolvedWeights) -> str:
-        from avis_cli.writers.output_folder import fingerprint
-
-        # as understood, not as typed: `--fps 2` is `--fps 2.0`
-        settings = {name: str(value) for name, value in self._arguments.items() if name != "max_pixels"}
-        chosen = {"precision": self._settings.precision, "only": self._settings.only, "weights": weights.sha256}
         try:
-            return fingerprint(job.source, {**settings, **chosen})
+            sha256 = checksum(job.source, progress)
         except OSError as error:
             raise MediaError(f"cannot be read: {error.strerror or error}", file=job.source) from error
+        made_from = fingerprint(sha256, {**self._settings.understood(), "weights": weights.sha256})
+        plan = Plan(job, clip, sha256, made_from, weights, self._may_skip(job) and is_complete(job.target, made_from))
+        if plan.done:
+            _tidy(job)
+        else:
+            self.folder(plan).prepare()
+        return plan
 
-    def _find_weights(self) -> ResolvedWeights:
-        if self._weights is None:
-            self._weights = find_weights(self._wanted, offline=self._offline)
-        return self._weights
+    def would_segment(self, job: Job) -> bool:
+        """Whether a job would be computed; False if its results are there. Raises AvisError if it would be refused."""
+        if self._may_skip(job):
+            return not self.plan(job).done
+        self._look(job)
+        return True
 
-    def _load(self, weights: ResolvedWeights) -> Model:
-        from avis_cli import loading
+    def folder(self, plan: Plan) -> OutputFolder:
+        """The folder that a job's results go to."""
+        from avis_cli.writers.output_folder import OutputFolder
 
-        if self._model is None:
-            self._model = loading.load(weights, self._device, self._settings.precision)
-        return self._model
+        return OutputFolder(plan.job.target, overwrite=self._overwrite, fingerprint=plan.fingerprint)
 
-    def _segment(self, job: Job, model: Model, progress: Any) -> ClipResult:
+    def compute(self, plan: Plan, worker: int, progress: Progress) -> ClipResult:
+        """The result of one input from the network on the device of ``worker``."""
         import avis_cli.segment as pipeline
 
-        return pipeline.segment(job.source, model, progress=progress, warn=_warner(job), **self._arguments)
+        model = self._load(plan.weights, worker)
+        try:
+            return pipeline.segment(
+                plan.job.source, model, progress=progress, warn=_warner(plan.job), **self._arguments
+            )
+        except AvisError as error:
+            if error.file is None and not concerns_all(error):
+                error.file = os.fspath(plan.job.source)
+            raise
 
-    def _write(self, part: Path, result: ClipResult, job: Job, progress: Any) -> None:
+    def write(self, plan: Plan, folder: OutputFolder, part: Path, result: ClipResult, progress: Progress) -> None:
+        """Every result that is wanted into ``part``, what ``folder`` is called until it is complete.
+
+        Raises MediaError if the input is no longer what it was when the job was planned.
+        """
         from avis_cli.writers.masks import write_masks
         from avis_cli.writers.overlay import overlay_clip
+        from avis_cli.writers.report import report_clip
         from avis_cli.writers.tracks import write_tracks
 
-        if "tracks" in self._settings.only:
+        job, settings = plan.job, self._settings
+        if "tracks" in settings.only:
             write_tracks(part / "tracks.json", result)
-        if "masks" in self._settings.only:
-            write_masks(part / "masks", result, progress=progress)
-        if "overlay" in self._settings.only:
+        if "masks" in settings.only:
+            write_masks(part / "masks", result, colours=settings.draw.colours, progress=progress)
+        if "overlay" in settings.only:
             overlay_clip(
-                part / "overlay.mp4", result, job.source, self._probe(job), until=self._arguments["end"],
-                progress=progress, warn=_warner(job), **self._limits,
+                part / "overlay.mp4", result, job.source, plan.clip, until=self._arguments["end"],
+                style=settings.draw, progress=progress, warn=_warner(job), **self._limits,
             )  # fmt: skip
+        if "report" in settings.only:
+            overlay = "overlay.mp4" if "overlay" in settings.only else None
+            report_clip(
+                part / "report.html", result, job.source, plan.clip, overlay=overlay, colours=settings.draw.colours,
+                warn=_warner(job), **self._limits,
+            )  # fmt: skip
+        _require_unchanged(plan)
+        folder.about["tracks"] = len(result.tracks)
+
+    def seconds(self, clip: ClipInfo) -> float:
+        """How much of a clip is worked on, as far as its headers can be believed."""
+        start, end = self._arguments["start"], self._arguments["end"]
+        return max(0.0, float((clip.duration if end is None else min(end, clip.duration)) - start))
+
+    def _look(self, job: Job) -> ClipInfo:
+        # what can be seen to fail without the network fails before it is found and loaded
+        from avis_cli.media import decode
+        from avis_cli.writers.output_folder import OutputFolder
+
+        clip = decode.probe(job.source, audio_track=self._settings.audio_track, **self._limits)
+        if not (self._settings.allow_silent or self._settings.mute):
+            clip.require_sound()
+        if not self._may_skip(job):
+            OutputFolder(job.target, overwrite=self._overwrite).prepare()
+        return clip
+
+    def _may_skip(self, job: Job) -> bool:
+        return self._skip_existing and os.path.lexists(job.target)
+
+    def _find_weights(self) -> ResolvedWeights:
+        with self._weights_lock:
+            if self._weights is None:
+                self._weights = find_weights(self._wanted, offline=self._offline)
+            return self._weights
+
+    def _load(self, weights: ResolvedWeights, worker: int) -> Model:
+        from avis_cli import loading
+
+        if worker not in self._models:
+            self._models[worker] = loading.load(weights, self.devices[worker], self._settings.precision)
+        return self._models[worker]
+
+
+def concerns_all(error: BaseException) -> bool:
+    """Whether every other input would meet the same: the model, or a setting, is at fault."""
+    return isinstance(error, WeightsError) or (isinstance(error, UsageError) and error.file is None)
+
+
+def _require_unchanged(plan: Plan) -> None:
+    from avis_cli.media.container import file_identity
+
+    try:
+        same = file_identity(plan.job.source) == plan.clip.identity
+    except OSError:
+        same = False
+    if not same:
+        raise MediaError(
+            "the file has changed while it was read", hint="run again when it is complete", file=plan.job.source
+        )
+
+
+def _tidy(job: Job) -> None:
+    """Remove what a killed run left beside results that were complete before."""
+    from avis_cli.writers import partial
+
+    partial.remove_leftovers(job.target)
 
 
 def _warner(job: Job) -> Any:
     return lambda text: console.warn(f"{job.source}: {text}")
-
-
-def _summary(job: Job, result: ClipResult) -> dict[str, Any]:
-    tracks = [
-        {"id": track.id, "category": track.label, "score": track.score, "sounding": track.sounding}
-        for track in result.tracks
-    ]
-    return {"input": str(job.source), "output": str(job.target), "skipped": False, "tracks": tracks}

@@ -148,6 +148,8 @@ _UNITS = {
     "listening and looking": " frames",
     "drawing masks": " frames",
     "masks": " frames",
+    "cutting out": " frames",
+    "pictures": " frames",
     "drawing the overlay": " frames",
     "videos": " videos",
     "clips": " clips",
@@ -175,7 +177,7 @@ class _Bars:
             self._phase = phase
             unit = _UNITS.get(phase, "")
             self._bar = tqdm(
-                desc=phase, total=total, file=sys.stderr, dynamic_ncols=True, leave=False,
+                desc=phase, total=total, initial=done, file=sys.stderr, dynamic_ncols=True, leave=False,
                 unit=unit, unit_scale=unit == "B", bar_format=None if total is None else _BAR,
             )  # fmt: skip
         if total is not None and self._bar.total != total:

@@ -16,6 +16,7 @@ from avis_cli import __version__
 from avis_cli.cli import console, weights
 from avis_cli.cli.doctor import doctor
 from avis_cli.cli.evaluate import evaluate
+from avis_cli.cli.export import export
 from avis_cli.cli.info import info
 from avis_cli.cli.render import render
 from avis_cli.cli.segment import segment
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (segment, render, evaluate, synth, train, info, doctor):
+for _command in (segment, render, export, evaluate, synth, train, info, doctor):
     app.command()(_command)
 app.add_typer(weights.app, name="weights")
 

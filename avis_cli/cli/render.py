@@ -9,7 +9,9 @@ import typer
 
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug, Quiet
+from avis_cli.cli.draw_options import Alpha, Labels, NoStrip, PaletteName, Style, draw_style
 from avis_cli.errors import AnnotationError, UsageError
+from avis_cli.writers.style import DEFAULT_PALETTE, StyleName
 
 if TYPE_CHECKING:
     from avis_cli.media.clip import ClipInfo
@@ -30,6 +32,11 @@ def render(
     max_pixels: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Refuse pictures of more than N pixels.")
     ] = None,
+    style: Style = StyleName.fill,
+    alpha: Alpha = None,
+    labels: Labels = True,
+    no_strip: NoStrip = False,
+    palette: PaletteName = DEFAULT_PALETTE,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -39,6 +46,7 @@ def render(
     from avis_cli.writers.output_file import output_file
     from avis_cli.writers.overlay import overlay_clip
 
+    drawing = draw_style(style, alpha, labels, no_strip, palette)
     output = tracks.with_name("overlay.mp4") if output is None else output
     for given in (tracks, clip):
         if output.exists() and given.exists() and output.samefile(given):
@@ -51,7 +59,9 @@ def render(
             console.warn(warning)
         _require_same_clip(result, info, tracks)
         with console.progress_bar() as progress:
-            overlay_clip(part, result, clip, info, max_pixels=limit, progress=progress, warn=console.warn)
+            overlay_clip(
+                part, result, clip, info, max_pixels=limit, style=drawing, progress=progress, warn=console.warn
+            )
     console.result(str(output))
 
 

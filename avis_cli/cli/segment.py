@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avis_cli.cli import console
-from avis_cli.cli.batch import RESULTS, Batch, Settings
+from avis_cli.cli.batch import Batch
 from avis_cli.cli.console import Debug, Quiet
-from avis_cli.errors import AvisError, UsageError, WeightsError
+from avis_cli.cli.draw_options import Alpha, Labels, NoStrip, PaletteName, Style, draw_style
+from avis_cli.cli.settings import RESULTS, Settings
+from avis_cli.errors import UsageError
+from avis_cli.writers.style import DEFAULT_PALETTE, StyleName
 
 if TYPE_CHECKING:
-    from avis_cli.cli.inputs import Found
+    from avis_cli.cli.inputs import Found, Job
+    from avis_cli.cli.run_record import RunRecord
 
 SOME_FAILED = 3  # exit code where some inputs of several failed
 
@@ -71,6 +76,20 @@ Gate = Annotated[
     bool | None,
     typer.Option("--gate/--no-gate", help="No masks while an object is not heard [default: the model's]."),
 ]
+Window = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N",
+        help="Token frames tracked together; longer videos are tracked in overlapping windows "
+        "[default: 240, fewer if memory is short].",
+    ),
+]  # fmt: skip
+MaxGap = Annotated[
+    float,
+    typer.Option(
+        min=0, metavar="SECONDS", help="What sounds again after longer than this, in another window, is a new object."
+    ),
+]
 SkipExisting = Annotated[
     bool,
     typer.Option("--skip-existing", help="Skip inputs whose results are complete, with these settings and weights."),
@@ -80,6 +99,18 @@ MaxPixels = Annotated[
     typer.Option(min=1, metavar="N", help="Refuse pictures of more than N pixels [default: 67108864, 8192x8192]."),
 ]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Take videos from all folders below a folder too.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", "-j", min=1, metavar="N",
+        help="Inputs in the making at once: results are written while the network has the next input; "
+        "1: one after another [default: 1 more than devices].",
+    ),
+]  # fmt: skip
+ShardOption = Annotated[
+    str | None, typer.Option("--shard", metavar="I/N", help="Do part I of N of the inputs, as one job of an array.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done with each input, and do nothing.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail where a frame cannot be decoded, instead of skipping it.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one line of JSON for each input in place of its results' folder.")
@@ -95,7 +126,12 @@ def segment(
     ] = Path("avis_out"),
     model: ModelName = None,
     device: Annotated[
-        str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps; auto: a GPU if there is one.")
+        str,
+        typer.Option(
+            metavar="DEVICE",
+            help="auto, cpu, cuda, cuda:N or mps; auto: a GPU if there is one. "
+            "A list (cuda:0,cuda:1) spreads the inputs over several.",
+        ),
     ] = "auto",
     precision: Annotated[
         Precision, typer.Option(help="Numbers to compute with; auto: fp32, as published.")
@@ -110,58 +146,119 @@ def segment(
     allow_silent: AllowSilent = False,
     mute: Mute = False,
     gate: Gate = None,
+    window: Window = None,
+    max_gap: MaxGap = 60.0,
     strict: Strict = False,
     only: Annotated[str, typer.Option(metavar="LIST", help="Which results to write, separated by commas.")] = ",".join(
         RESULTS
     ),
+    style: Style = StyleName.fill,
+    alpha: Alpha = None,
+    labels: Labels = True,
+    no_strip: NoStrip = False,
+    palette: PaletteName = DEFAULT_PALETTE,
     recursive: Recursive = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")] = False,
     skip_existing: SkipExisting = False,
+    jobs: Jobs = None,
+    shard: ShardOption = None,
+    dry_run: DryRun = False,
     max_pixels: MaxPixels = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use no network, not even to get weights.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Find the objects that sound in each video; write an overlay, masks and tracks to DIR/<file name>/."""
+    """Find the objects that sound in each video; write overlay, masks, tracks and report to DIR/<file name>/."""
+    from avis_cli.cli.devices import parse_devices, require_devices
     from avis_cli.cli.inputs import collect
+    from avis_cli.cli.shard import Shard
 
     settings = Settings(
-        fps, mask_fps, start, end, threshold, max_tracks, audio_track, allow_silent, mute, gate, strict,
-        max_pixels, precision.value, _results(only),
+        fps, mask_fps, start, end, threshold, max_tracks, audio_track, allow_silent, mute, gate, window,
+        max_gap, strict, max_pixels, precision.value, _results(only),
+        draw_style(style, alpha, labels, no_strip, palette),
     )  # fmt: skip
-    batch = Batch(settings, model, device, offline=offline, overwrite=overwrite, skip_existing=skip_existing)
-    _run(batch, collect(inputs, output, recursive=recursive, note=console.note), as_json)
+    devices = parse_devices(device)
+    part = None if shard is None else Shard.parse(shard)
+    batch = Batch(settings, model, devices, offline=offline, overwrite=overwrite, skip_existing=skip_existing)
+    if not dry_run:
+        require_devices(devices)
+    found = collect(inputs, output, recursive=recursive, note=console.note)
+    work = found.jobs if part is None else part.of(found.jobs)
+    if len(work) + len(found.refused) == 1 and found.refused:
+        raise found.refused[0]
+    if dry_run:
+        _end(_dry_run(batch, found, work, as_json), len(work) + len(found.refused))
+    elif part is None and len(found.jobs) + len(found.refused) == 1 and not any(map(os.path.isdir, inputs)):
+        _one(batch, work[0], as_json)
+    else:
+        from avis_cli.cli.run_record import RunRecord
+
+        record = RunRecord(output, work, settings.understood(), part) if work else None
+        _several(batch, found, work, output, record, jobs or len(devices) + 1, as_json)
 
 
-def _run(batch: Batch, found: Found, as_json: bool) -> None:
-    """Every job, whatever becomes of the others; what concerns them all, or a single one, is raised."""
-    total = len(found.jobs) + len(found.refused)
-    failures = 0
+def _one(batch: Batch, job: Job, as_json: bool) -> None:
+    """A file by itself: a bar for each phase, and its failure ends the command as it is."""
+    from avis_cli.cli.tally import Tally
+
+    tally = Tally(batch, as_json=as_json)
+    with console.progress_bar() as progress:
+        plan = batch.plan(job, progress)
+    if plan.done:
+        tally.skipped(plan)
+        return
+    folder = batch.folder(plan)
+    with folder as part, console.progress_bar() as progress:
+        result = batch.compute(plan, 0, progress)
+        batch.write(plan, folder, part, result, progress)
+    tally.done(plan, result)
+
+
+def _several(
+    batch: Batch, found: Found, work: list[Job], output: Path, record: RunRecord | None, jobs: int, as_json: bool
+) -> None:
+    """Every job, whatever becomes of the others; what concerns them all is raised."""
+    from avis_cli.cli.crew import Crew
+    from avis_cli.cli.run_bar import run_bar
+    from avis_cli.cli.tally import Tally
+    from avis_cli.writers import partial
+
+    tally = Tally(batch, as_json=as_json, record=record)
+    made = {
+        folder for parent in {job.target.parent for job in work} for folder in partial.missing_parents(parent / "x")
+    }
     for refusal in found.refused:
-        if total == 1:
-            raise refusal
-        failures += 1
+        tally.refused(refusal)
+    try:
+        with run_bar(len(work)) as tally.bar:
+            Crew(batch, tally, jobs).run(work)
+    finally:
+        if record is not None and tally.total:
+            record.write()
+        # of two inputs at once neither knows whether the other still needs the folder
+        partial.remove_empty(sorted(made, key=lambda folder: len(folder.parts), reverse=True))
+    if "report" in batch.results:
+        from avis_cli.cli.run_index import write_run_index
+
+        write_run_index(output, found.jobs)
+    for line in tally.summary():
+        console.note(line)
+    _end(tally.failures, tally.total)
+
+
+def _dry_run(batch: Batch, found: Found, work: list[Job], as_json: bool) -> int:
+    from avis_cli.cli.dry_run import dry_run
+
+    for refusal in found.refused:
         console.report(refusal)
-    for job in found.jobs:
-        try:
-            summary = batch.run(job)
-        except BrokenPipeError:
-            raise
-        except Exception as error:
-            if isinstance(error, AvisError) and (total == 1 or _concerns_all(error)):
-                raise
-            failures += 1
-            console.report(error, job.source)
-            continue
-        console.result(summary if as_json else str(job.target))
+    return len(found.refused) + dry_run(batch, work, as_json=as_json)
+
+
+def _end(failures: int, total: int) -> None:
     if failures:
         raise typer.Exit(SOME_FAILED if failures < total else 1)
-
-
-def _concerns_all(error: AvisError) -> bool:
-    """Whether every other input would meet the same: the model, or a setting, is at fault."""
-    return isinstance(error, WeightsError) or (isinstance(error, UsageError) and error.file is None)
 
 
 def _results(only: str) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from avis_cli.errors import MediaError
 from avis_cli.loading import Model
 from avis_cli.media.clip import Waveform
 from avis_cli.media.sound_file import read_sound
-from avis_cli.segment import Embedder, listen
+from avis_cli.passes.find import Embedder
+from avis_cli.segment import listen
 
 
 def hear_clip(model: Model, sound: Path | None, frames: int) -> Embedder:

@@ -63,7 +63,7 @@ def write_video(
     Raises MediaError without frames, OutputError where the file cannot be written; nothing is then left at ``path``.
     """
     report = progress or silent
-    spans = _with_durations(frames, clip, end)
+    spans = with_durations(frames, clip, end)
     opening = list(islice(spans, 2))
     if not opening:
         raise MediaError("there is no frame to write", file=clip.file)
@@ -94,7 +94,7 @@ class _Writer:
         self._path, self._clip, self._source = path, clip, source
         self._first = opening[0][0]
         self._zero = self._first.time
-        self._clock = _clock(clip, [span for frame, length in opening for span in (frame.time - self._zero, length)])
+        self._clock = clock_of(clip, [span for frame, length in opening for span in (frame.time - self._zero, length)])
         self._reading = ExitStack()
         self._sound: Soundtrack | None = None
         self._durations: dict[int, int] = {}  # ticks, by presentation time
@@ -117,7 +117,7 @@ class _Writer:
 
     def _begin(self, has_sound: bool, copying: bool) -> None:
         height, width = self._first.image.shape[:2]
-        with _writing(self._path) if not copying else nullcontext():
+        with writing(self._path) if not copying else nullcontext():
             # the prefix keeps FFmpeg from reading a protocol into the name
             name = "file:" + os.path.abspath(os.fsdecode(self._path))
             self._out = av.open(name, "w", format="mp4", container_options={"movflags": "+faststart"})
@@ -126,7 +126,7 @@ class _Writer:
             self._sound = open_soundtrack(
                 self._out, self._source, self._clip, self._zero, self._reading, copying=copying
             )
-        with _writing(self._path) if not copying else nullcontext():
+        with writing(self._path) if not copying else nullcontext():
             self._out.start_encoding()
 
     def write(self, frame: Frame, duration: Fraction) -> None:
@@ -142,14 +142,14 @@ class _Writer:
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
         picture.pts, picture.time_base = tick, Fraction(1, self._clock)
-        with _writing(self._path):
+        with writing(self._path):
             self._mux(self._video.encode(picture))
             if self._sound is not None:
                 self._sound.write_until(self._end)
 
     def finish(self) -> None:
         """Write what is held back, and the index."""
-        with _writing(self._path):
+        with writing(self._path):
             self._mux(self._video.encode(None))
             if self._sound is not None:
                 self._sound.finish()
@@ -190,7 +190,7 @@ def _even(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image)
 
 
-def _with_durations(frames: Iterable[Frame], clip: ClipInfo, end: Fraction | None) -> Iterator[tuple[Frame, Fraction]]:
+def with_durations(frames: Iterable[Frame], clip: ClipInfo, end: Fraction | None) -> Iterator[tuple[Frame, Fraction]]:
     """Each frame with the seconds it is shown: until the next, the last as long as it says or the clip lets guess."""
     held: Frame | None = None
     step = 1 / clip.frame_rate if clip.frame_rate else _USUAL_STEP
@@ -207,7 +207,7 @@ def _with_durations(frames: Iterable[Frame], clip: ClipInfo, end: Fraction | Non
     yield held, min(length, end - held.time) if end is not None and end > held.time else length
 
 
-def _clock(clip: ClipInfo, times: list[Fraction]) -> int:
+def clock_of(clip: ClipInfo, times: list[Fraction]) -> int:
     """Ticks per second of a clock that has every given time, and every time of the source's own clock, exactly."""
     own = clip.time_base.denominator if clip.time_base is not None else 1
     for denominators in ([own, *(time.denominator for time in times)], [time.denominator for time in times], [own]):
@@ -218,7 +218,7 @@ def _clock(clip: ClipInfo, times: list[Fraction]) -> int:
 
 
 @contextmanager
-def _writing(path: str | os.PathLike[str]) -> Iterator[None]:
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     """Tell what went wrong with the new file, not with FFmpeg."""
     try:
         yield

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avis_cli.errors import AvisError
+from avis_cli.model.gate import Gate
 from avis_cli.model.inference import Model
 from avis_cli.model.instances import MaskSizes, candidates, decode_masks
 from avis_cli.model.tokens import FrameTokens, TrackQueries
@@ -23,17 +24,12 @@ FEATURE_BYTES = 1 << 30
 
 
 class FeatureStore:
-    """Mask features of the first frames of a clip by the frame's time, as many as ``limit`` bytes hold."""
+    """Mask features of token frames by the frame's time until they are taken, as many as ``limit`` bytes hold."""
 
     def __init__(self, limit: int = FEATURE_BYTES) -> None:
         self._room = limit
         self._kept: dict[Fraction, Tensor] = {}
         self.times: list[Fraction] = []
-
-    @property
-    def complete(self) -> bool:
-        """Whether no frame was left out."""
-        return len(self._kept) == len(self.times)
 
     def keep(self, times: Sequence[Fraction], features: Tensor) -> None:
         """features (T, M, h, w) of the frames at ``times``."""
@@ -44,16 +40,25 @@ class FeatureStore:
                 self._room -= size
                 self._kept[time] = one.clone()
 
-    def get(self, time: Fraction) -> Tensor | None:
-        return self._kept.get(time)
+    def forget_before(self, time: Fraction) -> None:
+        """Give back the features of frames before ``time``."""
+        for earlier in [kept for kept in self._kept if kept < time]:
+            self.take(earlier)
+
+    def take(self, time: Fraction) -> Tensor | None:
+        """The features of a frame, which are no longer kept from then on; None where there was no room."""
+        features = self._kept.pop(time, None)
+        if features is not None:
+            self._room += features.numel() * features.element_size()
+        return features
 
 
 class MaskPass:
     """Masks of every pair that can still reach the threshold, frame by frame; scores once all frames are through.
 
-    ``gate``: no mask where the network does not hear the track, None for the preset's own habit. A score is the class
-    probability times the mean sigmoid inside the masks that were given out (reference: Cheng et al. 2022, section 3.4,
-    over all frames of the clip as in VITA).
+    ``pairs``: those; ``gate``: when each of them is heard, None where masks are drawn whether heard or not. A score
+    is the class probability times the mean sigmoid inside the masks that were given out (reference: Cheng et al. 2022,
+    section 3.4, over all frames of the clip as in VITA).
     """
 
     def __init__(
@@ -64,14 +69,20 @@ class MaskPass:
         output_size: tuple[int, int],
         threshold: float | None,
         gate: bool | None = None,
+        times: Sequence[Fraction] | None = None,
     ) -> None:
+        """``gate``: no mask where the network does not hear a pair, None for the preset's own habit. ``times``: of the
+        token frames in seconds, at the preset's own rate from 0 on if None."""
         if not bool(tracks.class_logits.isfinite().all()):
             raise AvisError("the network's output is not finite", hint="try --precision fp32, or other weights")
         self.pairs = candidates(tracks.class_logits, threshold)
-        self.heard: NDArray[np.bool_] | None = None
+        self.gate: Gate | None = None
         if model.config.gate if gate is None else gate:
-            sounding = model.sounding(tokens, tracks, self.pairs.queries, self.pairs.classes)
-            self.heard = (sounding > model.config.gate_threshold).cpu().numpy()
+            step = Fraction(1, model.config.fps)
+            times = [token * step for token in range(len(tokens))] if times is None else times
+            step = times[1] - times[0] if len(times) > 1 else step
+            values = model.sounding(tokens, tracks, self.pairs.queries, self.pairs.classes).cpu().numpy()
+            self.gate = Gate.of(values, times, step, model.config.gate_threshold)
         divisor = model.config.size_divisor
         padded = (-(-tokens.size[0] // divisor) * divisor, -(-tokens.size[1] // divisor) * divisor)
         self._embed = tracks.mask_embed
@@ -80,12 +91,12 @@ class MaskPass:
         self._total = torch.zeros(len(self.pairs), dtype=torch.float64)
         self._pixels = torch.zeros(len(self.pairs), dtype=torch.float64)
 
-    def frame(self, features: Tensor, token: int) -> list[NDArray[np.bool_] | None]:
-        """features (M, h, w) of a frame in the span of token frame ``token`` -> one mask (H, W) per pair.
+    def frame(self, features: Tensor, wanted: NDArray[np.bool_] | None = None) -> list[NDArray[np.bool_] | None]:
+        """features (M, h, w) of a frame -> one mask (H, W) per pair, None where the pair has no pixel.
 
-        None where the pair is not heard or has no pixel.
+        ``wanted`` (P,): the pairs to draw, all if None; None for the others.
         """
-        wanted = np.ones(len(self._rows), dtype=bool) if self.heard is None else self.heard[:, token]
+        wanted = np.ones(len(self._rows), dtype=bool) if wanted is None else wanted
         needed = np.unique(self._rows[wanted])
         masks: list[NDArray[np.bool_] | None] = [None] * len(self._rows)
         if len(needed) == 0:
@@ -101,6 +112,12 @@ class MaskPass:
             self._pixels[pair] += quality.pixels[index].cpu()
             masks[pair] = shown[index]
         return masks
+
+    @property
+    def pixels(self) -> list[float]:
+        """Pixels of each pair's masks so far, of the size of the network's input."""
+        counts: list[float] = self._pixels.tolist()
+        return counts
 
     def scores(self) -> list[float]:
         """Score of each pair over the frames so far."""

@@ -36,6 +36,19 @@ class FrameTokens:
         none = self.mask_features.new_empty((0, *self.mask_features.shape[1:]))
         return FrameTokens(self.queries, self.class_logits, self.audio, none, self.size)
 
+    def part(self, first: int, end: int) -> FrameTokens:
+        """The tokens of frames ``first`` up to ``end``, as views; mask features where they are kept."""
+        masks = self.mask_features[first:end] if len(self.mask_features) == len(self) else self.mask_features
+        return FrameTokens(
+            self.queries[first:end], self.class_logits[first:end], self.audio[first:end], masks, self.size
+        )
+
+    def copy(self) -> FrameTokens:
+        """The same in memory of its own, which keeps nothing else alive."""
+        return FrameTokens(
+            self.queries.clone(), self.class_logits.clone(), self.audio.clone(), self.mask_features.clone(), self.size
+        )
+
     @staticmethod
     def join(parts: Sequence[FrameTokens]) -> FrameTokens:
         """Tokens of consecutive windows of one clip -> tokens of the clip."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from avis_cli.evaluate.tracks import Category, Dataset, Mask, PredictedTrack, TruthTrack, Video
+from avis_cli.model.gate import hear
 from avis_cli.model.inference import Model
 from avis_cli.model.instances import MaskSizes, candidates, decode_masks
 from avis_cli.model.tokens import FrameTokens
@@ -40,7 +41,7 @@ class ClipPrediction:
     def tracks(self, gate: float | None) -> list[PredictedTrack]:
         """The tracks above the score threshold; ``gate``: no mask where a pair sounds less than this, None for no
         gate."""
-        heard = np.ones_like(self.sounding, dtype=bool) if gate is None else self.sounding > gate
+        heard = np.ones_like(self.sounding, dtype=bool) if gate is None else hear(self.sounding, gate)
         quality = (self.certainty * heard).sum(1) / ((self.pixels * heard).sum(1) + 1e-6)
         scores = self.probabilities * quality
         return [

@@ -1,4 +1,4 @@
-"""Drawing a result over the clip's pictures: filled masks, outlines, labels, and the timeline below."""
+"""Drawing a result over the clip's pictures: masks in one of the styles, outlines, labels, and the timeline below."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from avis_cli import run_length
 from avis_cli.media.clip import Waveform
 from avis_cli.results import ClipResult, Track
-from avis_cli.writers.colours import text_colour, track_colour
+from avis_cli.writers.backdrop import Blur, Effect, Spotlight
+from avis_cli.writers.colours import Palette, text_colour
 from avis_cli.writers.patch import Patch, pill
+from avis_cli.writers.style import DrawStyle, StyleName
 from avis_cli.writers.timeline import Timeline, drawing_scale, track_name
 
-_FILL = 0.42  # opacity of a filled mask
 _SHADOW = (13, 15, 20)  # RGB of the thin dark line around an outline
 _MAX_LABEL_SHARE = 0.45  # of the picture's width; a wider label is shortened, then left out
 _MAX_LABEL_HEIGHT = 0.14  # of the picture's height
@@ -33,51 +34,91 @@ def label_text(track: Track) -> str:
 class Painter:
     """Draws one clip's result frame by frame. What does not change from frame to frame is made once.
 
-    ``span``: seconds (start, end) that the timeline shows. Masks are decoded when the mask frame on screen changes.
+    ``span``: seconds (start, end) that the timeline shows; ``waveform``: what it shows there; ``style``: how all of it
+    is drawn. Masks are decoded when the mask frame on screen changes.
     """
 
-    def __init__(self, result: ClipResult, *, span: tuple[float, float], waveform: Waveform | None = None) -> None:
+    def __init__(
+        self,
+        result: ClipResult,
+        *,
+        span: tuple[float, float],
+        waveform: Waveform | None = None,
+        style: DrawStyle = DrawStyle(),
+    ) -> None:
         self._result = result
+        self._style, self._name, self._colours = style, StyleName(style.name), style.colours
         self._height, self._width = result.source.height, result.source.width
         # the higher score is drawn last: on top
         self._rising = sorted(result.tracks, key=lambda track: (track.score, -track.id))
         self._scale = drawing_scale(self._width, self._height)
-        self._labels = {track.id: self._label(track) for track in result.tracks}
-        self._timeline = Timeline(self._width, self._height, result.tracks, span, waveform)
+        self._labels = {track.id: self._label(track) for track in result.tracks} if style.labels else {}
+        self._timeline = None
+        if style.strip:
+            self._timeline = Timeline(self._width, self._height, result.tracks, span, waveform, self._colours)
         self._end = result.end
-        self._shown: tuple[int, list[_Shape], _Fill | None] = (-1, [], None)
+        self._scene = _Scene(-1, frozenset(), [], None)
 
     def paint(self, image: NDArray[np.uint8], time: float) -> NDArray[np.uint8]:
         """A copy of ``image``, uint8 RGB (H, W, 3) of the result's size, as it looks at ``time`` seconds."""
         if image.shape != (self._height, self._width, 3):
             raise ValueError(f"expected a picture of {self._width}x{self._height}, got shape {image.shape}")
         image = np.array(image, order="C")
-        index = bisect_right(self._result.times, time) - 1 if time < self._end else -1
-        if index != self._shown[0]:
-            shapes = self._shapes(index) if index >= 0 else []
-            self._shown = (index, shapes, _Fill.of(shapes, image.shape[:2]))
-        _, shapes, fill = self._shown
-        if fill is not None:
-            fill.onto(image)
-        self._draw_outlines(image, shapes)
-        self._timeline.draw(image, time)
-        self._draw_labels(image, shapes)
+        self._scene = scene = self._scene_at(time)
+        if scene.effect is not None:
+            scene.effect.onto(image)
+        self._draw_outlines(image, scene.shapes)
+        if self._timeline is not None:
+            self._timeline.draw(image, time)
+        if self._labels:
+            self._draw_labels(image, scene.shapes)
         return image
 
-    def _shapes(self, index: int) -> list[_Shape]:
-        present = ((track, track.masks[index]) for track in self._rising)
+    def _scene_at(self, time: float) -> _Scene:
+        """The last scene, or a new one if the mask frame, or what the style shows of it, is another."""
+        index = bisect_right(self._result.times, time) - 1 if time < self._end else -1
+        # a mask may outlast the sound of its object; only this style tells the two apart
+        silent = (track for track in self._rising if self._name is StyleName.mute and not track.is_sounding(time))
+        hidden = frozenset(track.id for track in silent)
+        if (index, hidden) == (self._scene.index, self._scene.hidden):
+            return self._scene
+        if index < 0:  # the result says nothing about this moment
+            return _Scene(index, hidden, [], None)
+        shapes = self._shapes(index, hidden)
+        return _Scene(index, hidden, shapes, self._effect(shapes))
+
+    def _shapes(self, index: int, hidden: frozenset[int]) -> list[_Shape]:
+        present = ((track, track.masks[index]) for track in self._rising if track.id not in hidden)
         shapes = (_Shape.of(track, run_length.decode(mask), self._scale) for track, mask in present if mask is not None)
         return [shape for shape in shapes if shape is not None]
 
+    def _effect(self, shapes: Sequence[_Shape]) -> Effect | None:
+        opacity = self._style.opacity
+        if self._name is StyleName.fill:
+            return _Fill.of(shapes, self._colours, opacity)
+        if self._name is StyleName.outline:
+            return None
+        where = _union(shapes, (self._height, self._width))
+        if self._name is StyleName.spotlight:
+            return Spotlight.around(where, opacity)
+        return Blur.around(where, opacity, muted=self._name is StyleName.mute)
+
     def _draw_outlines(self, image: NDArray[np.uint8], shapes: Sequence[_Shape]) -> None:
+        opacity = self._style.opacity if self._name is StyleName.outline else 1.0
+        if self._name is StyleName.spotlight or not shapes:  # a line would cut through the soft edge
+            return
+        below = None if opacity == 1 else image.copy()
         thick = max(1, round(2 * self._scale))
         for shape in shapes:
+            colour = self._colours.colour(shape.track.id)
             if thick > 1:
                 cv2.polylines(image, shape.outline, True, _SHADOW, thick + 2, cv2.LINE_AA, _SUBPIXEL)
-            cv2.polylines(image, shape.outline, True, track_colour(shape.track.id), thick, cv2.LINE_AA, _SUBPIXEL)
+            cv2.polylines(image, shape.outline, True, colour, thick, cv2.LINE_AA, _SUBPIXEL)
+        if below is not None:
+            cv2.addWeighted(below, 1 - opacity, image, opacity, 0, dst=image)
 
     def _label(self, track: Track) -> Patch | None:
-        colour, font = track_colour(track.id), max(_MIN_FONT, 12.5 * self._scale)
+        colour, font = self._colours.colour(track.id), max(_MIN_FONT, 12.5 * self._scale)
         for text in (label_text(track), track_name(track), str(track.id)):
             patch = pill(text, font, colour, text_colour(colour))
             if patch.width <= self._width * _MAX_LABEL_SHARE and patch.height <= self._height * _MAX_LABEL_HEIGHT:
@@ -85,7 +126,7 @@ class Painter:
         return None
 
     def _draw_labels(self, image: NDArray[np.uint8], shapes: Sequence[_Shape]) -> None:
-        floor = self._height - self._timeline.layout.height
+        floor = self._height - (0 if self._timeline is None else self._timeline.layout.height)
         taken: list[tuple[int, int, int, int]] = []
         for shape in reversed(shapes):  # the surest object gets the best place
             label = self._labels[shape.track.id]
@@ -122,16 +163,37 @@ class _Shape:
 
 
 @dataclass(frozen=True, eq=False)
+class _Scene:
+    """What is on screen until the mask frame changes. ``index``: of that frame, -1 outside the result; ``hidden``: ids
+    of the tracks that are not drawn; ``shapes``: the others, the surest last; ``effect``: what comes under lines."""
+
+    index: int
+    hidden: frozenset[int]
+    shapes: list[_Shape]
+    effect: Effect | None
+
+
+def _union(shapes: Sequence[_Shape], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """uint8 (H, W), 1 where any of the masks is."""
+    where = np.zeros(size, dtype=np.uint8)
+    for shape in shapes:
+        x, y, width, height = shape.box
+        where[y : y + height, x : x + width] |= shape.mask
+    return where
+
+
+@dataclass(frozen=True, eq=False)
 class _Fill:
-    """The coloured area of one mask frame, cut to the box around all masks."""
+    """The coloured area of one mask frame, cut to the box around all masks. ``opacity``: of the colour, 0 to 1."""
 
     left: int
     top: int
     paint: NDArray[np.uint8]
     where: NDArray[np.uint8]
+    opacity: float
 
     @classmethod
-    def of(cls, shapes: Sequence[_Shape], size: tuple[int, int]) -> _Fill | None:
+    def of(cls, shapes: Sequence[_Shape], colours: Palette, opacity: float) -> _Fill | None:
         """Where masks overlap, the later shape's colour counts; None if there is nothing to fill."""
         if not shapes:
             return None
@@ -143,14 +205,15 @@ class _Fill:
         for shape in shapes:
             x, y, width, height = shape.box
             part = np.s_[y - top : y - top + height, x - left : x - left + width]
-            cv2.copyTo(np.full((height, width, 3), track_colour(shape.track.id), np.uint8), shape.mask, paint[part])
+            colour = colours.colour(shape.track.id)
+            cv2.copyTo(np.full((height, width, 3), colour, np.uint8), shape.mask, paint[part])
             where[part] |= shape.mask
-        return cls(left, top, paint, where)
+        return cls(left, top, paint, where, opacity)
 
     def onto(self, image: NDArray[np.uint8]) -> None:
         height, width = self.where.shape
         below = image[self.top : self.top + height, self.left : self.left + width]
-        cv2.copyTo(cv2.addWeighted(below, 1 - _FILL, self.paint, _FILL, 0), self.where, below)
+        cv2.copyTo(cv2.addWeighted(below, 1 - self.opacity, self.paint, self.opacity, 0), self.where, below)
 
 
 def _smooth(line: NDArray[Any], scale: float) -> NDArray[np.int32]:

@@ -1,12 +1,11 @@
 """One input's results as a folder that is there completely or not at all.
 
 Everything is written into a hidden sibling, which takes the folder's name when it is complete. A hidden manifest
-inside, ``.avis.json``, says what it was made from and which files belong to it.
+inside, ``.avis.json``, says what it was made from, which files belong to it and what is worth knowing about them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -16,11 +15,13 @@ from types import TracebackType
 from typing import Any
 
 from avis_cli.errors import OutputError
+from avis_cli.progress import Progress, silent
 from avis_cli.writers import partial
 
 MANIFEST = ".avis.json"
 RESULTS = frozenset({"overlay.mp4", "masks", "tracks.json", "report.html", MANIFEST})
 _BYSTANDERS = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what file managers leave in any folder they show
+_ATTEMPTS = 5  # to make a folder whose parent another process may be removing because it is empty
 
 
 class OutputFolder:
@@ -28,7 +29,7 @@ class OutputFolder:
 
     If the block raises anything, Ctrl-C included, nothing of it stays and results that were there before are
     untouched. With ``overwrite`` earlier results are replaced as a whole. ``fingerprint``: what the manifest
-    remembers for ``is_complete``.
+    remembers for ``is_complete``. ``about``: JSON values it keeps for ``read_about``; may be filled until the end.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class OutputFolder:
         self.directory = Path(directory)
         self._overwrite = overwrite
         self._fingerprint = fingerprint
+        self.about: dict[str, Any] = {}
         self._partial: Path | None = None
         self._made: list[Path] = []
 
@@ -67,15 +69,23 @@ class OutputFolder:
 
     def _open(self) -> Path:
         self._refuse_existing()
-        try:
-            self._made = partial.missing_parents(self.directory)
-            self.directory.parent.mkdir(parents=True, exist_ok=True)
-            partial.remove_leftovers(self.directory)
-            self._partial = partial.partial_path(self.directory)
-            self._partial.mkdir()
-        except OSError as error:
-            self._close()
-            raise partial.cannot_write(error, self.directory) from error
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._make_partial()
+            except OSError as error:
+                self._close()
+                # whoever works beside this process takes the folders with it that it made and does not need
+                if isinstance(error, FileNotFoundError) and attempt < _ATTEMPTS:
+                    continue
+                raise partial.cannot_write(error, self.directory) from error
+        raise AssertionError("the last attempt returns or raises")
+
+    def _make_partial(self) -> Path:
+        self._made = partial.missing_parents(self.directory)
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        partial.remove_leftovers(self.directory)
+        self._partial = partial.partial_path(self.directory)
+        self._partial.mkdir()
         return self._partial
 
     def _refuse_existing(self) -> None:
@@ -107,7 +117,7 @@ class OutputFolder:
     def _commit(self) -> None:
         assert self._partial is not None
         if self._fingerprint is not None:
-            _write_manifest(self._partial, self._fingerprint)
+            _write_manifest(self._partial, self._fingerprint, self.about)
         # asked again: somebody else may have been faster
         self._refuse_existing()
         if not self.directory.exists():
@@ -118,8 +128,11 @@ class OutputFolder:
         try:
             self._partial.rename(self.directory)
         except BaseException:
-            with contextlib.suppress(OSError):
+            try:
                 aside.rename(self.directory)
+            except OSError:
+                if self.directory.exists():  # another process has put its own there: these are replaced all the same
+                    partial.discard(aside)
             raise
         partial.discard(aside)
 
@@ -131,13 +144,31 @@ class OutputFolder:
         self._made = []
 
 
-def fingerprint(source: str | os.PathLike[str], settings: Mapping[str, Any]) -> str:
-    """SHA-256 over an input file's bytes and everything else that decides the result (JSON values), as hex."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, ensure_ascii=True).encode("ascii"))
+def checksum(source: str | os.PathLike[str], progress: Progress = silent) -> str:
+    """SHA-256 of a file's bytes, as hex. Raises OSError if it cannot be read."""
+    digest = hashlib.sha256()
     with open(source, "rb") as file:
+        size, done = os.fstat(file.fileno()).st_size, 0
         while block := file.read(1 << 20):
             digest.update(block)
+            done += len(block)
+            progress("checking", done, max(size, done))
     return digest.hexdigest()
+
+
+def fingerprint(source: str, settings: Mapping[str, Any]) -> str:
+    """SHA-256 over an input's checksum and everything else that decides the result (JSON values), as hex."""
+    text = json.dumps({"source": source, "settings": settings}, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def read_about(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """What the results in ``directory`` remember about themselves; empty where nothing can be read."""
+    try:
+        about = json.loads((Path(directory) / MANIFEST).read_text(encoding="utf-8"))["about"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return {}
+    return about if isinstance(about, dict) else {}
 
 
 def is_complete(directory: str | os.PathLike[str], fingerprint: str) -> bool:
@@ -149,8 +180,8 @@ def is_complete(directory: str | os.PathLike[str], fingerprint: str) -> bool:
         return False
 
 
-def _write_manifest(directory: Path, fingerprint: str) -> None:
-    text = json.dumps({"fingerprint": fingerprint, "files": _files(directory)}, indent=1)
+def _write_manifest(directory: Path, fingerprint: str, about: Mapping[str, Any]) -> None:
+    text = json.dumps({"fingerprint": fingerprint, "about": dict(about), "files": _files(directory)}, indent=1)
     (directory / MANIFEST).write_text(text + "\n", encoding="utf-8", newline="\n")
 
 

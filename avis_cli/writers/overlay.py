@@ -15,8 +15,9 @@ from avis_cli.media.encode import write_video
 from avis_cli.progress import Progress, silent
 from avis_cli.results import ClipResult
 from avis_cli.writers.draw import Painter
+from avis_cli.writers.style import DrawStyle
 
-_MAX_SAMPLES = 1 << 25  # of a waveform that is only looked at: half an hour at the full rate
+_MAX_SAMPLES = 1 << 21  # of a waveform that is only looked at: two minutes at the full rate, 8 MB
 _MIN_RATE = 1000  # Hz
 _ROUNDING = Fraction(1, 10**6)  # seconds; JSON times are floats, those of frames are exact
 
@@ -31,18 +32,19 @@ def write_overlay(
     source: str | os.PathLike[str] | None = None,
     start: Fraction = Fraction(0),
     end: Fraction | None = None,
+    style: DrawStyle = DrawStyle(),
     progress: Progress = silent,
 ) -> None:
     """Draw ``result`` over every frame and write the video to ``path``.
 
     ``frames``: the clip's pictures from ``start`` to ``end`` (seconds on its clock), each drawn with the mask frame on
     screen at its time. ``waveform``: what the timeline shows; ``source``: the file whose sound is taken along, none
-    if None. Raises OutputError or MediaError.
+    if None; ``style``: how the result is drawn. Raises OutputError or MediaError.
     """
     # a container's duration is a guess: the timeline holds at least what the result has
     duration = max(float(clip.duration), result.times[-1] if result.times else 0.0)
     last = duration if end is None else min(float(end), duration)
-    painter = Painter(result, span=(float(start), last), waveform=waveform)
+    painter = Painter(result, span=(float(start), last), waveform=waveform, style=style)
 
     def painted() -> Iterator[Frame]:
         for frame in frames:
@@ -59,25 +61,27 @@ def overlay_clip(
     *,
     until: Fraction | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    style: DrawStyle = DrawStyle(),
     progress: Progress = silent,
     warn: Callable[[str], None],
 ) -> None:
     """``write_overlay`` of a file, from its own frames and sound, for the part of it that the result speaks about.
 
     ``until``: seconds where that part ends at the latest; a result alone does not tell how long its last mask frame
-    stays. ``warn`` is told in a line each what could not be decoded.
+    stays. ``style``: how the result is drawn. ``warn`` is told in a line each what could not be decoded.
     """
     start, end = overlay_span(result, clip)
     end = min((time for time in (end, until) if time is not None), default=None)
     waveform = None
     try:
-        waveform = overlay_waveform(source, clip, start=start, end=end)
+        if style.strip:
+            waveform = overlay_waveform(source, clip, start=start, end=end)
     except MediaError as error:
         warn(f"the timeline has no waveform: {error}")
     with FrameReader(source, clip, start=start, end=end, max_pixels=max_pixels) as frames:
         write_overlay(
             path, result, frames, clip, waveform=waveform, source=source, start=start, end=end,
-            progress=_counted(progress, clip, start, end),
+            style=style, progress=_counted(progress, clip, start, end),
         )  # fmt: skip
         for warning in frames.warnings:
             warn(warning)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avis_cli.media.clip import Waveform
 from avis_cli.results import Track
-from avis_cli.writers.colours import Colour, track_colour
+from avis_cli.writers.colours import Colour, Palette, palette
 from avis_cli.writers.patch import Patch, Sheet, rounded_box, text_coverage, text_size
 
 _GROUND: Colour = (13, 15, 20)
@@ -83,11 +83,19 @@ def lay_out(width: int, height: int, names: Sequence[str], has_wave: bool) -> La
 
 
 class Timeline:
-    """The strip of one clip. ``span``: seconds (start, end) from its left to its right end."""
+    """The strip of one clip. ``span``: seconds (start, end) from its left to its right end; ``colours``: of its lanes,
+    the default palette if None."""
 
     def __init__(
-        self, width: int, height: int, tracks: Sequence[Track], span: tuple[float, float], waveform: Waveform | None
+        self,
+        width: int,
+        height: int,
+        tracks: Sequence[Track],
+        span: tuple[float, float],
+        waveform: Waveform | None,
+        colours: Palette | None = None,
     ) -> None:
+        self._colours = palette() if colours is None else colours
         self._start, self._seconds = span[0], max(span[1] - span[0], 1e-3)
         self.layout = lay_out(width, height, [track_name(track) for track in tracks], waveform is not None)
         self._tracks = tracks[: self.layout.lanes]
@@ -105,7 +113,7 @@ class Timeline:
         if not place.height:
             return
         top = image.shape[0] - place.height
-        active = tuple(any(start <= time < end for start, end in track.sounding) for track in self._tracks)
+        active = tuple(track.is_sounding(time) for track in self._tracks)
         x = self.column(time)
         if self._joined is None or self._joined[0] != active:
             self._joined = (active, self._join(active))
@@ -135,7 +143,7 @@ class Timeline:
         return ground
 
     def _lane_rows(self, track: Track, *, active: bool) -> Patch:
-        place, colour = self.layout, track_colour(track.id)
+        place, colour = self.layout, self._colours.colour(track.id)
         size = (place.lane, place.width)
         sheet = Sheet(*size)
         sheet.lay(_GROUND, np.ones(size, dtype=np.float32), _GROUND_OPACITY)

@@ -1,0 +1,100 @@
+"""``run.json``: the readable record of a run over several inputs, in the folder their results go to.
+
+What is complete is decided by each folder of results itself, never by this file. It says what was asked for and what
+became of every input: settings, checksums of the weights and inputs, status and number of tracks. It is rewritten as
+the run goes, each time as a whole, and holds nothing that differs from one run to the next: no times, no machine, not
+whether a result was made now or found. So a run that was killed and run again ends with the same bytes as one that
+was left alone.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avis_cli import __version__
+from avis_cli.cli import console
+from avis_cli.errors import OutputError
+from avis_cli.writers import partial
+from avis_cli.writers.output_file import output_file
+
+if TYPE_CHECKING:
+    from avis_cli.cli.inputs import Job
+    from avis_cli.cli.shard import Shard
+    from avis_cli.hub import ResolvedWeights
+
+_HEAD = '{\n "format": "avis-run",'
+_INTERVAL = 1.0  # seconds between two writings at least: of thousands of inputs each one is a megabyte
+
+
+class RunRecord:
+    """The record of one run into ``output``; ``shard``: of one part of it, in a file of its own.
+
+    Raises OutputError if something else has the file's name.
+    """
+
+    def __init__(self, output: Path, jobs: Sequence[Job], settings: Mapping[str, Any], shard: Shard | None) -> None:
+        self.path = output / ("run.json" if shard is None else f"run-{shard.number}-of-{shard.count}.json")
+        self._head = {
+            "format": "avis-run",
+            "version": 1,
+            "tool": f"avis-cli {__version__}",
+            "shard": None if shard is None else str(shard),
+            "settings": dict(settings),
+        }
+        self._weights: dict[str, str] | None = None
+        self._entries = {job.target: _entry(job, output) for job in jobs}
+        self._written = 0.0
+        self._failed = False
+        _refuse_foreign(self.path)
+
+    def model(self, weights: ResolvedWeights) -> None:
+        """The weights that the run's results come from."""
+        self._weights = {"name": weights.name, "sha256": weights.sha256}
+
+    def put(self, job: Job, **values: Any) -> None:
+        """What became of a job: ``status`` complete or failed, and what else is known (JSON values)."""
+        self._entries[job.target].update(values)
+        if time.monotonic() - self._written >= _INTERVAL:
+            self.write()
+
+    def write(self) -> None:
+        """Replace the file. Where it cannot be written the user is told once, and the run goes on without it."""
+        document = {**self._head, "weights": self._weights, "inputs": list(self._entries.values())}
+        try:
+            with output_file(self.path, overwrite=True) as part:
+                text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)
+                part.write_text(text + "\n", encoding="ascii", newline="\n")
+        except (OutputError, OSError) as error:
+            if not self._failed:
+                console.warn(f"the run is not recorded: {error}")
+            self._failed = True
+        self._written = time.monotonic()
+
+
+def _entry(job: Job, output: Path) -> dict[str, Any]:
+    return {
+        "input": str(job.source),
+        "output": job.target.relative_to(output).as_posix(),
+        "status": "pending",
+        "size": None,
+        "sha256": None,
+        "tracks": None,
+        "error": None,
+    }
+
+
+def _refuse_foreign(path: Path) -> None:
+    partial.refuse_link(path)
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            ours = file.read(len(_HEAD)) == _HEAD
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError:
+        ours = False
+    if not ours:
+        raise OutputError("is no record of an earlier run and would be lost", hint="move it away", file=path)

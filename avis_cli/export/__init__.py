@@ -1,0 +1,1 @@
+"""A result in the files of other tools: annotation formats, tables, captions, cut-out video."""

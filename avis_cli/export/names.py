@@ -1,0 +1,35 @@
+"""Text of unknown origin (names of files and categories) as other formats can hold it: one line, nothing invisible."""
+
+from __future__ import annotations
+
+import os
+
+from avis_cli.results import ClipResult, Track
+
+_LONGEST = 120  # letters of a file name; systems allow 255 bytes, and an ending follows
+
+
+def plain(text: str) -> str:
+    """One line: white space becomes single spaces, control characters and halves of surrogate pairs are replaced.
+
+    What is left is legal in XML 1.0, in tab-separated lines and in captions.
+    """
+    words = text.encode("utf-8", "replace").decode("utf-8").split()
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(words))
+
+
+def category_name(id: int, name: str) -> str:
+    """A category's name in one line, never empty."""
+    return plain(name) or f"category {id}"
+
+
+def track_label(track: Track) -> str:
+    """``person 2``: the category and the track's id, as the overlay has it, at full length."""
+    return f"{category_name(track.category_id, track.label)} {track.id}"
+
+
+def clip_name(result: ClipResult) -> str:
+    """The clip's file name without folder and ending, fit to be a file name of ours: it is read from a file."""
+    name = os.path.splitext(os.path.basename(result.source.file.replace("\\", "/")))[0]
+    safe = "".join("_" if c in '<>:"/\\|?*' else c for c in plain(name)).strip(". ")
+    return safe[:_LONGEST] or "clip"

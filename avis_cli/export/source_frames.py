@@ -1,0 +1,88 @@
+"""The clip that a result was made from: the same one, and the picture that was on screen at each mask frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from avis_cli.errors import AnnotationError, MediaError, UsageError
+from avis_cli.export.request import Request
+from avis_cli.media.clip import ClipInfo, Frame
+from avis_cli.media.decode import FrameReader, probe
+from avis_cli.results import ClipResult
+
+_ROUNDING = Fraction(1, 10**6)  # seconds; JSON times are floats, those of frames are exact
+_JPEG_QUALITY = 95
+
+
+def open_source(result: ClipResult, request: Request) -> tuple[Path, ClipInfo]:
+    """The clip's path and description. A folder given as the video is searched for the name that the result has.
+
+    Raises UsageError without a video, MediaError where it cannot be read, AnnotationError where its pictures have
+    another size than the masks.
+    """
+    if request.video is None:
+        raise UsageError("the clip itself is needed", hint="name it with --video PATH")
+    path = request.video
+    if path.is_dir():
+        path = path / os.path.basename(result.source.file.replace("\\", "/"))
+    clip = probe(path)
+    for warning in clip.warnings:
+        request.warn(warning)
+    source = result.source
+    if (source.width, source.height) != (clip.width, clip.height):
+        raise AnnotationError(
+            f"the masks are {source.width}x{source.height} pixels, the pictures of {path} {clip.width}x{clip.height}",
+            hint=f"give the clip it was made from ({source.file})",
+        )
+    return path, clip
+
+
+def write_pictures(folder: Path, digits: int, result: ClipResult, request: Request) -> None:
+    """``000000.jpg`` ... in ``folder``, which is made: the picture on screen at the time of each mask frame."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, image in mask_pictures(result, request):
+        Image.fromarray(image).save(folder / f"{index:0{digits}d}.jpg", quality=_JPEG_QUALITY)
+        request.progress("pictures", index + 1, len(result.times))
+
+
+def mask_pictures(result: ClipResult, request: Request) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """(index, uint8 RGB (H, W, 3)) for every mask frame: the latest picture that began at or before its time.
+
+    Raises MediaError where the video ends before the result does.
+    """
+    path, clip = open_source(result, request)
+    if not result.times:
+        return
+    # masks of every frame have the frames' own times; those at a rate may stand in the middle of a picture
+    start = max(Fraction(result.times[0]) - _ROUNDING, Fraction(0)) if result.model.mask_fps == "video" else Fraction(0)
+    index = 0
+    with FrameReader(path, clip, start=start) as reader:
+        for frame, until in _shown(reader):
+            while index < len(result.times) and result.times[index] < until:
+                yield index, frame.image
+                index += 1
+            if index == len(result.times):
+                break
+        for warning in reader.warnings:
+            request.warn(warning)
+    if index < len(result.times):
+        raise MediaError(
+            f"has no picture at {result.times[index]:.3f} s, where the result has masks",
+            hint=f"give the clip it was made from ({result.source.file})",
+            file=path,
+        )
+
+
+def _shown(reader: FrameReader) -> Iterator[tuple[Frame, Fraction]]:
+    """Each picture with the time at which the next one takes its place, a little early: times are rounded."""
+    for frame in reader:
+        # the reader knows every picture's duration: it looks one ahead
+        assert frame.duration is not None
+        yield frame, frame.time + frame.duration - _ROUNDING

@@ -1,0 +1,73 @@
+"""The sounding gate in time: from how surely a track sounds in each token frame to when it is heard.
+
+Two rules. A track is heard from a token frame whose value exceeds the threshold until one whose value is under
+``KEEP`` times the threshold: a value that trembles about the threshold does not make it flicker. And because a token
+frame's value speaks of the second of sound that starts at it, it stands for the middle of that second: between two
+middles the value is taken to change evenly, and the track begins or ends where the line crosses the threshold, which
+is where a sound that begins or ends within a second shows up.
+Letters: P tracks, T token frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEEP = 0.75  # of the threshold: a value above it goes on being heard
+SECOND_MIDDLE = 0.5  # seconds from a token frame to the middle of the second of sound that it hears
+
+Span = tuple[float, float]
+
+
+def hear(values: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]:
+    """values (P, T), 0..1 -> whether each track is heard in each token frame (P, T)."""
+    heard = np.zeros(values.shape, dtype=bool)
+    before = np.zeros(values.shape[0], dtype=bool)
+    for token in range(values.shape[1]):
+        now = values[:, token]
+        before = heard[:, token] = (now > threshold) | (before & (now >= KEEP * threshold))
+    return heard
+
+
+@dataclass(frozen=True)
+class Gate:
+    """When each track of a run of token frames is heard.
+
+    ``heard`` (P, T); ``spans``: for each track the (start, end) in seconds of the clip's clock, rising and apart.
+    """
+
+    heard: NDArray[np.bool_]
+    spans: list[list[Span]]
+
+    @classmethod
+    def of(cls, values: NDArray[np.floating], times: Sequence[Fraction], step: Fraction, threshold: float) -> Gate:
+        """values (P, T), 0..1, of the token frames at ``times``, ``step`` seconds apart."""
+        heard = hear(values, threshold)
+        middles = [float(time) + SECOND_MIDDLE for time in times]
+        ends = (float(times[0]), float(times[-1] + step)) if times else (0.0, 0.0)
+        rows = zip(heard, values, strict=True)
+        return cls(heard, [_spans(on, row, middles, ends, threshold) for on, row in rows])
+
+    def at(self, time: Fraction) -> NDArray[np.bool_]:
+        """Which tracks are heard at a time between token frames (P,)."""
+        seconds = float(time)
+        return np.array([any(start <= seconds < end for start, end in spans) for spans in self.spans], dtype=bool)
+
+
+def _spans(
+    heard: NDArray[np.bool_], values: NDArray[np.floating], middles: Sequence[float], ends: Span, threshold: float
+) -> list[Span]:
+    """One track's runs of heard token frames, each edge where the value crosses the threshold."""
+    edges = [ends[0]] if len(heard) and heard[0] else []
+    for token in np.flatnonzero(heard[1:] != heard[:-1]).tolist():
+        before, after = float(values[token]), float(values[token + 1])
+        share = min(max((threshold - before) / (after - before), 0.0), 1.0)
+        edges.append(middles[token] + share * (middles[token + 1] - middles[token]))
+    if len(edges) % 2:
+        # the last value holds as long as the picture does; an edge in its second half may lie beyond that
+        edges.append(max(ends[1], edges[-1]))
+    return [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if end > start]

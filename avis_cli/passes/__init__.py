@@ -1,0 +1,1 @@
+"""Both passes over the pictures of a clip: token frames to tracks, mask frames to masks."""

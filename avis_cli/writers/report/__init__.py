@@ -1,0 +1,11 @@
+"""Results as pages for a browser: ``report.html`` for a clip, ``index.html`` for a folder of clips.
+
+Each page is one file that needs no network and opens from disk.
+"""
+
+from avis_cli.writers.report.clip import report_clip
+from avis_cli.writers.report.index import write_index
+from avis_cli.writers.report.page import write_report
+from avis_cli.writers.report.summary import Summary, read_summary
+
+__all__ = ["Summary", "read_summary", "report_clip", "write_index", "write_report"]
