@@ -181,6 +181,23 @@ def test_a_record_never_takes_the_place_of_something_else(run: Run, videos: Path
     assert (tmp_path / "mine.json").read_text() == '{"my": "own"}'
 
 
+def test_an_index_leads_to_every_report_there_is(run: Run, videos: Path, tmp_path: Path) -> None:
+    page = tmp_path / "out" / "index.html"
+    code, _, err = run(videos, "--only", "report", "--shard", "1/2")
+    assert code == 0, err
+    first = page.read_text()
+    assert run(videos, "--only", "report", "--shard", "2/2")[0] == 0
+    whole = page.read_text()
+    for name, place in (("a.mp4", "a.mp4"), ("b.mp4", "b.mp4"), ("c.mp4", "deep/c.mp4")):
+        assert f'"{place}/report.html"' in whole, name
+    assert first.count("/report.html") < whole.count("/report.html")
+    page.write_text("my own page")
+    code, _, err = run(videos, "--only", "report", "--skip-existing")
+    assert code == 0
+    assert "is no index of avis" in err
+    assert page.read_text() == "my own page"
+
+
 def test_a_file_by_itself_needs_no_record_and_no_table(run: Run, videos: Path, tmp_path: Path) -> None:
     code, _, err = run(videos / "a.mp4")
     assert (code, err) == (0, "")

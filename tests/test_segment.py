@@ -236,9 +236,13 @@ def test_precision_bf16_runs(clip: Path, tiny_weights: Path) -> None:
     assert result.tracks
 
 
-def test_broken_numbers_are_an_error_not_a_result(clip: Path, tiny_weights: Path) -> None:
+@pytest.mark.parametrize(
+    "broken",
+    ["tracker.class_head.bias", "tracker.mask_head.layers.2.bias", "tracker.mask_projection.bias"],
+)
+def test_broken_numbers_are_an_error_not_a_result(clip: Path, tiny_weights: Path, broken: str) -> None:
     model = avis_cli.load_model(tiny_weights)
     with torch.no_grad():
-        model.network.tracker.class_head.bias.fill_(float("nan"))
+        model.network.get_parameter(broken).fill_(float("nan"))
     with pytest.raises(avis_cli.AvisError, match="not finite"):
         run(clip, model)

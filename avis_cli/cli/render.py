@@ -23,7 +23,12 @@ def render(
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="The video it was made from.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="OUT.mp4", help="Default: overlay.mp4 beside the tracks.json."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT.mp4",
+            help="The video to write [default: overlay.mp4 beside the tracks.json].",
+        ),
     ] = None,
     audio_track: Annotated[
         str | None, typer.Option(metavar="N|LANG", help="Which sound track, from 0, or its language.")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from avis_cli.cli.inputs import Job
 
 _NAME = "index.html"
+_MARK = b"<title>What sounds in "  # near the beginning of every index that avis wrote
 
 
 def write_run_index(output: Path, jobs: Iterable[Job]) -> None:
@@ -25,17 +26,20 @@ def write_run_index(output: Path, jobs: Iterable[Job]) -> None:
 
     entries = []
     for job in jobs:
-        page = job.target / "report.html"
-        if not page.is_file():
+        report = job.target / "report.html"
+        if not report.is_file():
             continue
         try:
-            entries.append((page, read_summary(page)))
+            entries.append((report, read_summary(report)))
         except OutputError as error:
             console.warn(str(error))
     if not entries:
         return
+    page = output / _NAME
     try:
-        with output_file(output / _NAME, overwrite=True) as part:
+        if page.is_file() and _MARK not in page.read_bytes()[:2000]:
+            raise OutputError("is no index of avis and would be lost", hint="move it away", file=page)
+        with output_file(page, overwrite=True) as part:
             write_index(part, entries)
     except (OutputError, OSError) as error:
         console.warn(f"there is no index of the run: {error}")

@@ -73,8 +73,7 @@ class MaskPass:
     ) -> None:
         """``gate``: no mask where the network does not hear a pair, None for the preset's own habit. ``times``: of the
         token frames in seconds, at the preset's own rate from 0 on if None."""
-        if not bool(tracks.class_logits.isfinite().all()):
-            raise AvisError("the network's output is not finite", hint="try --precision fp32, or other weights")
+        _require_finite(tracks.class_logits, tracks.mask_embed)
         self.pairs = candidates(tracks.class_logits, threshold)
         self.gate: Gate | None = None
         if model.config.gate if gate is None else gate:
@@ -103,6 +102,7 @@ class MaskPass:
             return masks
         embed = self._embed[self.pairs.masks[torch.from_numpy(needed).to(self.pairs.masks.device)]]
         with torch.inference_mode():
+            _require_finite(features)
             drawn, quality = decode_masks(embed, features[None], self._sizes)
         shown = [mask if mask.any() else None for mask in drawn[:, 0].cpu().numpy()]
         place = {int(row): index for index, row in enumerate(needed)}
@@ -124,3 +124,10 @@ class MaskPass:
         mean = self._total / (self._pixels + 1e-6)
         scores: list[float] = (self.pairs.probabilities.cpu().double() * mean).tolist()
         return scores
+
+
+def _require_finite(*outputs: Tensor) -> None:
+    """What is not a number is above no threshold: it would look like a clip in which nothing sounds."""
+    # one bad value spoils the sum, which is faster than asking each
+    if not all(bool(output.sum(dtype=torch.float32).isfinite()) for output in outputs):
+        raise AvisError("the network's output is not finite", hint="try --precision fp32, or other weights")

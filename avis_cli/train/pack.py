@@ -120,7 +120,7 @@ def packed(
     except OSError as error:
         raise OutputError(
             f"the packed clips cannot be written: {error.strerror or error}",
-            hint="free space or choose --cache",
+            hint="free space, use --no-pack, or choose another --out",
             file=folder,
         ) from None
     finally:
