@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+from pycocotools import mask as coco
+
 from avis_cli.evaluate.scores import evaluate_dataset
-from avis_cli.evaluate.tracks import Dataset, Mask
+from avis_cli.evaluate.tracks import Dataset, Mask, Video
 from avis_cli.train.instance_metrics import count_twins, share_suppressed
 from avis_cli.train.predict import Predicted
 
@@ -51,7 +54,7 @@ def validate(predicted: Predicted, gate: float | None) -> Validation:
 
 def validate_dataset(dataset: Dataset, silent: list[list[list[Mask | None]]], gate: float | None) -> Validation:
     """As ``validate``, of tracks made in any way; ``silent`` as in `Predicted`."""
-    scores = evaluate_dataset(dataset).to_json()
+    scores = evaluate_dataset(as_listed(dataset)).to_json()
     corrected = scores["corrected"]
     suppressed = share_suppressed(dataset, silent)
     twins = count_twins(dataset).share
@@ -64,6 +67,20 @@ def validate_dataset(dataset: Dataset, silent: list[list[list[Mask | None]]], ga
         suppressed=None if suppressed is None else 100.0 * suppressed,
         scores=scores,
     )
+
+
+def as_listed(dataset: Dataset) -> Dataset:
+    """Predictions as a results list of the released program holds them: a mask for every frame, empty where there is
+    none. The released metrics tell an empty mask from none, the corrected ones do not."""
+    return replace(dataset, videos=[_listed(video) for video in dataset.videos])
+
+
+def _listed(video: Video) -> Video:
+    empty: Mask = dict(coco.encode(np.zeros((video.height, video.width), np.uint8, order="F")))
+    filled = [
+        replace(track, masks=[empty if mask is None else mask for mask in track.masks]) for track in video.predictions
+    ]
+    return replace(video, predictions=filled)
 
 
 def best_gate(predicted: Predicted, gates: tuple[float, ...] = GATES) -> Validation:
