@@ -159,8 +159,8 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def visible(folder: Path) -> dict[str, str]:
-    """``tree`` of what a user sees of results: no partial folders, no record."""
-    hidden = (".avis-part-", "run")
+    """``tree`` of what a user sees of results: no partial folders, no record, no index."""
+    hidden = (".avis-part-", "run", "index.html")
     return {
         name: mark
         for name, mark in tree(folder).items()

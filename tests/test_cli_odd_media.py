@@ -143,6 +143,6 @@ def test_names_are_taken_literally(
     assert main(["segment", "-o", "out", "--model", str(tiny_weights), "--mask-fps", "1", "--", name]) == 0
     assert set(os.listdir()) == before | {"out"}
     assert os.listdir("out") == [name]
-    assert sorted(os.listdir(Path("out", name))) == [".avis.json", "masks", "overlay.mp4", "tracks.json"]
+    assert sorted(os.listdir(Path("out", name))) == [".avis.json", "masks", "overlay.mp4", "report.html", "tracks.json"]
     tracks = Path("out", name, "tracks.json").read_text(encoding="ascii")
     assert ClipResult.from_json(tracks).source.file == name
