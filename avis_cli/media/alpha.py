@@ -24,10 +24,9 @@ from numpy.typing import NDArray
 
 from avis_cli.errors import MediaError, OutputError
 from avis_cli.media.clip import ClipInfo, Frame
-from avis_cli.media.encode import clock_of, with_durations, writing
+from avis_cli.media.encode import clock_of, describe_stream, with_durations, writing
 from avis_cli.progress import Progress, silent
 
-_BT709, _LIMITED = 1, 1  # colour description and range, ITU-T H.273
 _USUAL_RATE = 25  # frames per second where the clip does not tell
 
 
@@ -161,11 +160,7 @@ def _add_stream(out: OutputContainer, form: _Form, first: Frame, clip: ClipInfo,
     stream.pix_fmt = form.pixels
     if form.container == "webm":
         stream.metadata["alpha_mode"] = "1"  # what browsers go by
-    context = stream.codec_context
-    context.time_base = Fraction(1, clock)
-    context.sample_aspect_ratio = clip.sample_aspect_ratio
-    context.colorspace = context.color_primaries = context.color_trc = _BT709
-    context.color_range = _LIMITED
+    describe_stream(stream, clip, clock)
     return stream
 
 

@@ -174,12 +174,18 @@ def _add_video(out: OutputContainer, width: int, height: int, clip: ClipInfo, cl
     rate = clip.frame_rate or 1 / _USUAL_STEP
     stream: Any = out.add_stream("libx264", rate=rate, options={"crf": _CRF, "preset": "veryfast", "bf": "0"})
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    describe_stream(stream, clip, clock)
+    return stream
+
+
+def describe_stream(stream: Any, clip: ClipInfo, clock: int) -> None:
+    """Say what the pictures are: BT.709 of limited range, pixels as wide as the source's, times in ticks of ``clock``
+    to a second."""
     context = stream.codec_context
     context.time_base = Fraction(1, clock)
     context.sample_aspect_ratio = clip.sample_aspect_ratio
     context.colorspace = context.color_primaries = context.color_trc = _BT709
     context.color_range = _LIMITED
-    return stream
 
 
 def _even(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
