@@ -128,14 +128,16 @@ def progress_bar() -> Iterator[Progress]:
 
     Nothing is drawn when stderr is no terminal or the user asked for quiet.
     """
+    from avis_cli.cli.stoppable import heeding
+
     if _state.quiet or sys.stderr is None or not sys.stderr.isatty():
         from avis_cli.progress import silent
 
-        yield silent
+        yield heeding(silent)
         return
     bars = _state.bars = _Bars()
     try:
-        yield bars
+        yield heeding(bars)
     finally:
         _state.bars = None
         bars.close()

@@ -1,8 +1,8 @@
 """Several inputs at once: the next ones are looked at and earlier ones written while the network computes.
 
-The network runs in one thread for each device, the first of them the thread that called, which a signal reaches at
-once. Whatever fails in any thread comes back: what concerns one input as a line about it, what concerns all of them as
-an exception of ``run``. Threads that are no longer wanted end at their next word about progress.
+The network runs in one thread for each device, the first of them the thread that called. Whatever fails in any thread
+comes back: what concerns one input as a line about it, what concerns all of them as an exception of ``run``. Threads
+that are no longer wanted end at their next word about progress.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from avis_cli.cli import stoppable
 from avis_cli.cli.batch import Batch, Plan, concerns_all
 from avis_cli.cli.run_bar import progress_of
+from avis_cli.cli.stoppable import CalledOff
 from avis_cli.cli.tally import Tally
 from avis_cli.progress import Progress
 
@@ -24,10 +26,6 @@ if TYPE_CHECKING:
     from avis_cli.cli.inputs import Job
     from avis_cli.results import ClipResult
     from avis_cli.writers.output_folder import OutputFolder
-
-
-class _Stopped(BaseException):
-    """Ends work that nobody wants any more; no failure, so nothing may catch it as one."""
 
 
 class Crew:
@@ -46,7 +44,7 @@ class Crew:
         self._slots = threading.Semaphore(max(1, self._writers))
 
     def run(self, jobs: Sequence[Job]) -> None:
-        """Every job, whatever becomes of the others. Raises what concerns all of them, KeyboardInterrupt included."""
+        """Every job, whatever becomes of the others. Raises what concerns all of them."""
         devices = len(self._batch.devices)
         with (
             ThreadPoolExecutor(devices, "look") as lookers,
@@ -63,7 +61,7 @@ class Crew:
                 self._work(0, plans, writers)
                 for thread in others:
                     thread.join()
-                writers.shutdown()  # inside, so that an interrupt still stops them
+                writers.shutdown()
             except BaseException as error:
                 self._give_up(error)
             lookers.shutdown(cancel_futures=True)
@@ -139,13 +137,14 @@ class Crew:
     def _give_up(self, error: BaseException) -> None:
         """End the run with ``error``, the first one that was met."""
         with self._lock:
-            if self._fatal is None and not isinstance(error, _Stopped):
+            if self._fatal is None and not isinstance(error, CalledOff):
                 self._fatal = error
         self._stop.set()
 
     def _go_on(self) -> None:
+        stoppable.go_on()
         if self._stop.is_set():
-            raise _Stopped
+            raise CalledOff
 
     def _progress(self, job: Job) -> Progress:
         shown = progress_of(self._tally.bar, job.source)

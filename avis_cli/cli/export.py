@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug, Quiet
+from avis_cli.cli.stoppable import stoppable
 from avis_cli.errors import AvisError, UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +80,8 @@ def export(
             target = _target(result, form, output, len(files) > 1, taken)
             _refuse_input(target, [file, video])
             with console.progress_bar() as progress:
-                write(target, result, form, Request(video, position, progress, console.warn), overwrite=overwrite)
+                request = Request(video, position, progress, console.warn)
+                stoppable(partial(write, target, result, form, request, overwrite=overwrite))
         except BrokenPipeError:
             raise
         except Exception as error:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from avis_cli import __version__
-from avis_cli.cli import console, weights
+from avis_cli.cli import console, stoppable, weights
 from avis_cli.cli.doctor import doctor
 from avis_cli.cli.evaluate import evaluate
 from avis_cli.cli.export import export
@@ -115,4 +115,10 @@ def run() -> None:
             signal.signal(number, _stop)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell programmers; --debug shows it
-    sys.exit(main())
+    code = main()
+    if stoppable.is_unfinished():  # a step of the network that nobody waits for
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -10,8 +10,9 @@ import typer
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.draw_options import Alpha, Labels, NoStrip, PaletteName, Style, draw_style
+from avis_cli.cli.stoppable import stoppable
 from avis_cli.errors import AnnotationError, UsageError
-from avis_cli.writers.style import DEFAULT_PALETTE, StyleName
+from avis_cli.writers.style import DEFAULT_PALETTE, DrawStyle, StyleName
 
 if TYPE_CHECKING:
     from avis_cli.media.clip import ClipInfo
@@ -46,28 +47,33 @@ def render(
     debug: Debug = False,
 ) -> None:
     """Draw masks, labels and the timeline of a tracks.json over its clip again; edit the file first if you like."""
-    from avis_cli.media import decode
-    from avis_cli.results import ClipResult
-    from avis_cli.writers.output_file import output_file
-    from avis_cli.writers.overlay import overlay_clip
-
     drawing = draw_style(style, alpha, labels, no_strip, palette)
     output = tracks.with_name("overlay.mp4") if output is None else output
     for given in (tracks, clip):
         if output.exists() and given.exists() and output.samefile(given):
             raise UsageError("is read and written at once", hint="choose another name with -o", file=output)
+    stoppable(lambda: _render(tracks, clip, output, overwrite, audio_track, max_pixels, drawing))
+    console.result(str(output))
+
+
+def _render(
+    tracks: Path, clip: Path, output: Path, overwrite: bool, audio_track: str | None, max_pixels: int | None,
+    style: DrawStyle,
+) -> None:  # fmt: skip
+    from avis_cli.media import decode
+    from avis_cli.results import ClipResult
+    from avis_cli.writers.output_file import output_file
+    from avis_cli.writers.overlay import overlay_clip
+
+    limit = decode.DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
     with output_file(output, overwrite=overwrite) as part:
         result = ClipResult.read(tracks)
-        limit = decode.DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
         info = decode.probe(clip, audio_track=audio_track, max_pixels=limit)
         for warning in info.warnings:
             console.warn(warning)
         _require_same_clip(result, info, tracks)
         with console.progress_bar() as progress:
-            overlay_clip(
-                part, result, clip, info, max_pixels=limit, style=drawing, progress=progress, warn=console.warn
-            )
-    console.result(str(output))
+            overlay_clip(part, result, clip, info, max_pixels=limit, style=style, progress=progress, warn=console.warn)
 
 
 def _require_same_clip(result: ClipResult, info: ClipInfo, tracks: Path) -> None:

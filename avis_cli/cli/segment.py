@@ -14,6 +14,7 @@ from avis_cli.cli.batch import Batch
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.draw_options import Alpha, Labels, NoStrip, PaletteName, Style, draw_style
 from avis_cli.cli.settings import RESULTS, Settings
+from avis_cli.cli.stoppable import stoppable
 from avis_cli.errors import UsageError
 from avis_cli.writers.style import DEFAULT_PALETTE, StyleName
 
@@ -191,7 +192,7 @@ def segment(
     if dry_run:
         _end(_dry_run(batch, found, work, as_json), len(work) + len(found.refused))
     elif part is None and len(found.jobs) + len(found.refused) == 1 and not any(map(os.path.isdir, inputs)):
-        _one(batch, work[0], as_json)
+        stoppable(lambda: _one(batch, work[0], as_json))
     else:
         from avis_cli.cli.run_record import RunRecord
 
@@ -233,7 +234,8 @@ def _several(
         tally.refused(refusal)
     try:
         with run_bar(len(work)) as tally.bar:
-            Crew(batch, tally, jobs).run(work)
+            crew = Crew(batch, tally, jobs)
+            stoppable(lambda: crew.run(work))
     finally:
         if record is not None and tally.total:
             record.write()

@@ -25,14 +25,17 @@ def output_tree(destination: Path, entries: str, *, overwrite: bool = False) -> 
     part = partial.partial_path(destination)
     try:
         made = partial.missing_parents(destination)
+        partial.claim(part, made)
         destination.parent.mkdir(parents=True, exist_ok=True)
         partial.remove_leftovers(destination)
         part.mkdir()
         yield part
         _refuse_existing(destination, entries, overwrite)  # asked again: somebody else may have been faster
+        partial.release(part)
         _replace(part, destination)
     except BaseException as error:
         partial.discard(part)
+        partial.release(part)
         partial.remove_empty(made)
         partial.name_finally(error, part, destination)
         if isinstance(error, OSError) and partial.is_write_fault(error, part):

@@ -24,14 +24,17 @@ def output_file(destination: str | os.PathLike[str], *, overwrite: bool = False)
     temporary = partial.partial_path(destination, destination.suffix)
     try:
         made = partial.missing_parents(destination)
+        partial.claim(temporary, made)
         destination.parent.mkdir(parents=True, exist_ok=True)
         partial.remove_leftovers(destination)
         temporary.touch(exist_ok=False)
         yield temporary
         _refuse_existing(destination, overwrite)
+        partial.release(temporary)
         os.replace(temporary, destination)
     except BaseException as error:
         partial.discard(temporary)
+        partial.release(temporary)
         partial.remove_empty(made)
         partial.name_finally(error, temporary, destination)
         if isinstance(error, OSError) and partial.is_write_fault(error, temporary):

@@ -85,6 +85,7 @@ class OutputFolder:
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         partial.remove_leftovers(self.directory)
         self._partial = partial.partial_path(self.directory)
+        partial.claim(self._partial, self._made)
         self._partial.mkdir()
         return self._partial
 
@@ -120,6 +121,7 @@ class OutputFolder:
             _write_manifest(self._partial, self._fingerprint, self.about)
         # asked again: somebody else may have been faster
         self._refuse_existing()
+        partial.release(self._partial)  # from here on it is what the user has, or removed below
         if not self.directory.exists():
             self._partial.rename(self.directory)
             return
@@ -139,6 +141,7 @@ class OutputFolder:
     def _close(self) -> None:
         if self._partial is not None:
             partial.discard(self._partial)
+            partial.release(self._partial)
         self._partial = None
         partial.remove_empty(self._made)
         self._made = []

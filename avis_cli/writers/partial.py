@@ -15,6 +15,8 @@ from pathlib import Path
 from avis_cli.errors import AvisError, OutputError
 
 _NAME = re.compile(r"\.avis-part-(?P<name>[0-9a-f]{8})-(?P<host>[0-9a-f]{8})-(?P<process>[0-9]+)-[0-9a-f]{8}(\..*)?")
+_unfinished: dict[Path, list[Path]] = {}  # what this process writes now -> the folders that were made for it
+_ATTEMPTS = 20
 _DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}  # nothing but writing meets these
 
 
@@ -22,6 +24,27 @@ def partial_path(destination: Path, suffix: str = "") -> Path:
     """A path of its own beside ``destination``; short however long that name is."""
     name, host = _code(destination.name), _code(socket.gethostname())
     return destination.parent / f".avis-part-{name}-{host}-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
+
+
+def claim(path: Path, made: list[Path]) -> None:
+    """Note that ``path`` is being written, and which folders were ``made`` for it (innermost first)."""
+    _unfinished[path] = made
+
+
+def release(path: Path) -> None:
+    """``path`` is complete, or gone; nothing if it was never claimed."""
+    _unfinished.pop(path, None)
+
+
+def abandon() -> None:
+    """Remove all that this process has claimed, for work that will not come to an end."""
+    for path, made in list(_unfinished.items()):
+        for _ in range(_ATTEMPTS):  # a thread may still be writing
+            discard(path)
+            if not path.exists():
+                break
+        remove_empty(made)
+        release(path)
 
 
 def remove_leftovers(destination: Path) -> None:
