@@ -217,9 +217,14 @@ def test_features_are_kept_for_a_window_not_for_the_clip(monkeypatch: pytest.Mon
     monkeypatch.setattr(FeatureStore, "keep", counted)
     run(World(scene(120), 120), window=20)
     assert max(held) <= 20 + 8
-    # where they do not fit they are computed again, and nothing else changes
+
+
+@pytest.mark.parametrize("limits", [(3 * 5 * HEIGHT * WIDTH * 4, 99), (1 << 30, 3), (0, 0)])
+def test_features_there_is_no_room_for_are_computed_again(
+    monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int]
+) -> None:
     expected = content(run(World(scene(40), 40), window=20))
-    monkeypatch.setattr(FeatureStore.__init__, "__defaults__", (3 * 5 * HEIGHT * WIDTH * 4,))
+    monkeypatch.setattr(FeatureStore.__init__, "__defaults__", limits)
     assert content(run(World(scene(40), 40), window=20)) == expected
 
 

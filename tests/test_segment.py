@@ -88,7 +88,7 @@ def test_windows_and_memory_limits_change_nothing(clip: Path, tiny_model: Any, m
     monkeypatch.setattr(pipeline, "SOUND_SECONDS", 2)
     # two frames' features are kept, those of the other four are computed again
     limited = mask_pass.FeatureStore.__init__.__defaults__
-    monkeypatch.setattr(mask_pass.FeatureStore.__init__, "__defaults__", (2 * 32 * 48 * 80 * 4 + 1,))
+    monkeypatch.setattr(mask_pass.FeatureStore.__init__, "__defaults__", (2 * 32 * 48 * 80 * 4 + 1, 99))
     assert limited != mask_pass.FeatureStore.__init__.__defaults__
     assert_same(run(clip, tiny_model), reference)
 

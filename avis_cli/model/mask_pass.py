@@ -21,13 +21,15 @@ from avis_cli.model.tokens import FrameTokens, TrackQueries
 
 FEATURE_BYTES = 1 << 30
 """Mask features kept from the first pass: a minute of token frames at 640x360. Beyond it they are computed again."""
+FEATURE_FRAMES = 120
+"""And never of more token frames, however small they are, so that a clip of an hour takes what one of minutes takes."""
 
 
 class FeatureStore:
-    """Mask features of token frames by the frame's time until they are taken, as many as ``limit`` bytes hold."""
+    """Mask features of token frames by the frame's time until they are taken, as many as the limits allow."""
 
-    def __init__(self, limit: int = FEATURE_BYTES) -> None:
-        self._room = limit
+    def __init__(self, limit: int = FEATURE_BYTES, frames: int = FEATURE_FRAMES) -> None:
+        self._room, self._frames = limit, frames
         self._kept: dict[Fraction, Tensor] = {}
         self.times: list[Fraction] = []
 
@@ -36,7 +38,7 @@ class FeatureStore:
         self.times += times
         for time, one in zip(times, features, strict=True):
             size = one.numel() * one.element_size()
-            if size <= self._room:
+            if size <= self._room and len(self._kept) < self._frames:
                 self._room -= size
                 self._kept[time] = one.clone()
 
