@@ -18,6 +18,7 @@ from avis_cli.model.config import PRESETS, AvismConfig, SwinSizes
 from avis_cli.model.deformable_attention import cell_centres, interpolated_points, weighted_points
 from avis_cli.model.layers import Attention, sine_position
 from avis_cli.model.pixel_decoder import PixelDecoder
+from avis_cli.model.resnet import FrozenNormConv
 from avis_cli.model.swin import SwinTransformer
 from avis_cli.model.tokens import FrameTokens
 from avis_cli.model.tracker import Tracker, window_bounds
@@ -126,6 +127,27 @@ def test_half_precision_stays_near(tiny: Avism, kind: torch.dtype) -> None:
     assert tokens.mask_features.dtype == kind
     assert torch.isfinite(tracks.class_logits).all()
     assert (tokens.queries - exact.queries).abs().mean() < 0.05
+
+
+def test_a_folded_norm_follows_its_weights() -> None:
+    torch.manual_seed(0)
+    layer, x = FrozenNormConv(3, 4, 3), torch.rand(1, 3, 6, 6)
+
+    def expected() -> Tensor:
+        out = F.conv2d(x, layer.weight, padding=1)
+        return F.batch_norm(out, layer.mean, layer.variance, layer.scale, layer.shift, eps=1e-5)
+
+    for name in ("scale", "shift", "mean", "variance", "weight"):
+        with torch.inference_mode():
+            layer(x)
+        changed = {key: value + (key == name) * torch.rand_like(value) for key, value in layer.state_dict().items()}
+        layer.load_state_dict(changed)
+        with torch.no_grad():
+            torch.testing.assert_close(layer(x), expected())
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        assert layer(x).dtype == torch.bfloat16
+    torch.testing.assert_close(layer(x), expected())  # with gradients
+    assert layer(x).requires_grad
 
 
 def test_training_gives_every_layer_and_reaches_every_weight() -> None:

@@ -18,7 +18,7 @@ BATCH_NORM_EPSILON = 1e-5
 class FrozenNormConv(nn.Module):
     """Convolution without bias, then batch norm with statistics and scale that training leaves alone.
 
-    The norm is folded into the convolution's weights at each call: they are small beside the maps.
+    The norm is folded into the convolution's weights: at each call where they are trained, else once.
     """
 
     scale: Tensor
@@ -35,12 +35,25 @@ class FrozenNormConv(nn.Module):
         self.register_buffer("shift", torch.zeros(out_width))
         self.register_buffer("mean", torch.zeros(out_width))
         self.register_buffer("variance", torch.ones(out_width))
+        self._kept: tuple[object, Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self._folded() if torch.is_grad_enabled() else self._folded_once(x.device.type)
+        return F.conv2d(x, weight, bias, self.stride, self.weight.shape[-1] // 2)
+
+    def _folded(self) -> tuple[Tensor, Tensor]:
         gain = self.scale * (self.variance + BATCH_NORM_EPSILON).rsqrt()
-        bias = self.shift - self.mean * gain
-        padding = self.weight.shape[-1] // 2
-        return F.conv2d(x, self.weight * gain[:, None, None, None], bias, self.stride, padding)
+        return self.weight * gain[:, None, None, None], self.shift - self.mean * gain
+
+    def _folded_once(self, device: str) -> tuple[Tensor, Tensor]:
+        """As ``_folded``, in the precision of the products, until the weights change."""
+        kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.weight.dtype
+        parts = (self.weight, self.scale, self.shift, self.mean, self.variance)
+        made_from = (kind, *((part.data_ptr(), part._version) for part in parts))
+        if self._kept is None or self._kept[0] != made_from:
+            weight, bias = self._folded()
+            self._kept = made_from, weight.to(kind), bias.to(kind)
+        return self._kept[1], self._kept[2]
 
 
 class Bottleneck(nn.Module):
