@@ -1,6 +1,7 @@
 """Seconds per token frame of a whole clip through a network, beside a matrix product of the same run.
 
     python benchmarks/segment_speed.py [--preset avism-r50-in] [--frames 12] [--tracks 10] [--runs 3] [--threads 2]
+                                      [--precision fp32 bf16]
 
 Random weights and random frames of 640x360 in, masks of 1280x720 out. Every step counts: backbone, pixel decoder,
 localizer, tracker, and the masks of ``--tracks`` candidates (the released program draws 100, whatever their scores:
@@ -16,8 +17,8 @@ import time
 from collections.abc import Callable
 
 import torch
+from random_model import random_model
 
-from avis_cli.model.build import build
 from avis_cli.model.config import PRESETS
 from avis_cli.model.inference import Model
 from avis_cli.model.mask_pass import MaskPass
@@ -39,8 +40,8 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def clip_seconds(model: Model, frames: torch.Tensor, audio: torch.Tensor, tracks: int) -> dict[str, float]:
-    """Seconds of each step for the whole clip."""
+def clip_seconds(model: Model, frames: torch.Tensor, audio: torch.Tensor, tracks: int) -> list[float]:
+    """Seconds of each step for the whole clip: localize, track, masks."""
     start = time.perf_counter()
     parts = [model.localize(frames[n : n + 4], audio[n : n + 4]) for n in range(0, len(frames), 4)]
     tokens = FrameTokens.join(parts)
@@ -52,7 +53,7 @@ def clip_seconds(model: Model, frames: torch.Tensor, audio: torch.Tensor, tracks
     for features in tokens.mask_features:
         masks.frame(features)
     drawn = time.perf_counter()
-    return {"localize": localized - start, "track": tracked - localized, "masks": drawn - tracked}
+    return [localized - start, tracked - localized, drawn - tracked]
 
 
 def main() -> None:
@@ -62,23 +63,26 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=10)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=["fp32", "bf16", "fp16"])
     arguments = parser.parse_args()
 
     torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
-    model = Model(build(PRESETS[arguments.preset]))
-    short = model.config.short_side
+    models = {name: random_model(arguments.preset, arguments.tracks, name) for name in arguments.precision}
+    config = next(iter(models.values())).config
+    short = config.short_side
     frames = torch.randint(0, 256, (arguments.frames, 3, short, short * 16 // 9), dtype=torch.uint8)
-    audio = torch.rand(arguments.frames, model.config.audio_width)
-    model.localize(frames[:1], audio[:1])
+    audio = torch.rand(arguments.frames, config.audio_width)
     print(f"{arguments.preset}, {tuple(frames.shape)}, {arguments.tracks} candidates, {arguments.threads} threads")
-    print("run  localize  track  masks  total [s/frame]  product [ms]  total in products")
+    print("| run | precision | localize | track | masks | seconds a frame | product, ms | in products |")
+    print("|---|---|---|---|---|---|---|---|")
     for run in range(arguments.runs):
-        before = product_seconds()
-        steps = {name: s / arguments.frames for name, s in clip_seconds(model, frames, audio, arguments.tracks).items()}
-        product, total = (before + product_seconds()) / 2, sum(steps.values())
-        shares = "  ".join(f"{seconds:.3f}" for seconds in steps.values())
-        print(f"{run:3}  {shares}  {total:.3f}            {product * 1000:.1f}          {total / product:.0f}")
+        for name, model in models.items():
+            model.localize(frames[:1], audio[:1])
+            before = product_seconds()
+            steps = [seconds / arguments.frames for seconds in clip_seconds(model, frames, audio, arguments.tracks)]
+            product, total = (before + product_seconds()) / 2, sum(steps)
+            shares = " | ".join(f"{seconds:.3f}" for seconds in steps)
+            print(f"| {run} | {name} | {shares} | {total:.3f} | {product * 1000:.1f} | {total / product:.0f} |")
 
 
 if __name__ == "__main__":
