@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,12 +14,12 @@ from avis_cli import run_length
 from avis_cli.media.clip import Waveform
 from avis_cli.results import ClipResult, Track
 from avis_cli.writers.backdrop import Blur, Effect, Spotlight
-from avis_cli.writers.colours import Palette, text_colour
+from avis_cli.writers.colours import text_colour
+from avis_cli.writers.layer import Area, Layer
 from avis_cli.writers.patch import Patch, pill
 from avis_cli.writers.style import DrawStyle, StyleName
 from avis_cli.writers.timeline import Timeline, drawing_scale, track_name
 
-_SHADOW = (13, 15, 20)  # RGB of the thin dark line around an outline
 _MAX_LABEL_SHARE = 0.45  # of the picture's width; a wider label is shortened, then left out
 _MAX_LABEL_HEIGHT = 0.14  # of the picture's height
 _MIN_FONT = 9.0  # pixels
@@ -57,7 +56,7 @@ class Painter:
         if style.strip:
             self._timeline = Timeline(self._width, self._height, result.tracks, span, waveform, self._colours)
         self._end = result.end
-        self._scene = _Scene(-1, frozenset(), [], None)
+        self._scene = _Scene(-1, frozenset(), [], [])
 
     def paint(self, image: NDArray[np.uint8], time: float) -> NDArray[np.uint8]:
         """A copy of ``image``, uint8 RGB (H, W, 3) of the result's size, as it looks at ``time`` seconds."""
@@ -65,9 +64,8 @@ class Painter:
             raise ValueError(f"expected a picture of {self._width}x{self._height}, got shape {image.shape}")
         image = np.array(image, order="C")
         self._scene = scene = self._scene_at(time)
-        if scene.effect is not None:
-            scene.effect.onto(image)
-        self._draw_outlines(image, scene.shapes)
+        for effect in scene.effects:
+            effect.onto(image)
         if self._timeline is not None:
             self._timeline.draw(image, time)
         if self._labels:
@@ -83,39 +81,28 @@ class Painter:
         if (index, hidden) == (self._scene.index, self._scene.hidden):
             return self._scene
         if index < 0:  # the result says nothing about this moment
-            return _Scene(index, hidden, [], None)
+            return _Scene(index, hidden, [], [])
         shapes = self._shapes(index, hidden)
-        return _Scene(index, hidden, shapes, self._effect(shapes))
+        return _Scene(index, hidden, shapes, self._effects(shapes))
 
     def _shapes(self, index: int, hidden: frozenset[int]) -> list[_Shape]:
         present = ((track, track.masks[index]) for track in self._rising if track.id not in hidden)
-        shapes = (_Shape.of(track, run_length.decode(mask), self._scale) for track, mask in present if mask is not None)
+        shapes = (_Shape.of(track, run_length.decode(mask)) for track, mask in present if mask is not None)
         return [shape for shape in shapes if shape is not None]
 
-    def _effect(self, shapes: Sequence[_Shape]) -> Effect | None:
+    def _effects(self, shapes: Sequence[_Shape]) -> list[Effect]:
         opacity = self._style.opacity
-        if self._name is StyleName.fill:
-            return _Fill.of(shapes, self._colours, opacity)
-        if self._name is StyleName.outline:
-            return None
-        where = _union(shapes, (self._height, self._width))
-        if self._name is StyleName.spotlight:
-            return Spotlight.around(where, opacity)
-        return Blur.around(where, opacity, muted=self._name is StyleName.mute)
-
-    def _draw_outlines(self, image: NDArray[np.uint8], shapes: Sequence[_Shape]) -> None:
-        opacity = self._style.opacity if self._name is StyleName.outline else 1.0
-        if self._name is StyleName.spotlight or not shapes:  # a line would cut through the soft edge
-            return
-        below = None if opacity == 1 else image.copy()
-        thick = max(1, round(2 * self._scale))
-        for shape in shapes:
-            colour = self._colours.colour(shape.track.id)
-            if thick > 1:
-                cv2.polylines(image, shape.outline, True, _SHADOW, thick + 2, cv2.LINE_AA, _SUBPIXEL)
-            cv2.polylines(image, shape.outline, True, colour, thick, cv2.LINE_AA, _SUBPIXEL)
-        if below is not None:
-            cv2.addWeighted(below, 1 - opacity, image, opacity, 0, dst=image)
+        where = (self._height, self._width)
+        if self._name is StyleName.spotlight:  # a line would cut through the soft edge
+            return [Spotlight.around(_union(shapes, where), opacity)]
+        effects: list[Effect] = []
+        if self._name in (StyleName.blur_background, StyleName.mute):
+            effects.append(Blur.around(_union(shapes, where), opacity, muted=self._name is StyleName.mute))
+        areas = [Area(shape.mask, *shape.box[:2], self._colours.colour(shape.track.id)) for shape in shapes]
+        fill = opacity if self._name is StyleName.fill else 0.0
+        line = opacity if self._name is StyleName.outline else 1.0
+        layer = Layer.of(areas, where, self._scale, fill=fill, line=line)
+        return effects if layer is None else [*effects, layer]
 
     def _label(self, track: Track) -> Patch | None:
         colour, font = self._colours.colour(track.id), max(_MIN_FONT, 12.5 * self._scale)
@@ -138,39 +125,34 @@ class Painter:
             label.onto(image, x, y)
 
 
-_SUBPIXEL = 4  # bits after the binary point in the coordinates of outlines
-
-
 @dataclass(frozen=True, eq=False)
 class _Shape:
-    """A track's mask in one mask frame. ``box``: x, y, width, height; ``outline``: closed lines in 1/16 pixel."""
+    """A track's mask in one mask frame, cut to ``box``: x, y, width, height."""
 
     track: Track
     mask: NDArray[np.uint8]
     box: tuple[int, int, int, int]
-    outline: list[NDArray[np.int32]]
 
     @classmethod
-    def of(cls, track: Track, mask: NDArray[np.bool_], scale: float) -> _Shape | None:
+    def of(cls, track: Track, mask: NDArray[np.bool_]) -> _Shape | None:
         """None for a mask without pixels."""
         pixels = np.ascontiguousarray(mask).view(np.uint8)
         x, y, width, height = cv2.boundingRect(pixels)
         if width == 0:
             return None
-        inside = pixels[y : y + height, x : x + width]
-        lines, _ = cv2.findContours(inside, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=(x, y))
-        return cls(track, inside, (x, y, width, height), [_smooth(np.asarray(line)[:, 0], scale) for line in lines])
+        return cls(track, np.ascontiguousarray(pixels[y : y + height, x : x + width]), (x, y, width, height))
 
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
     """What is on screen until the mask frame changes. ``index``: of that frame, -1 outside the result; ``hidden``: ids
-    of the tracks that are not drawn; ``shapes``: the others, the surest last; ``effect``: what comes under lines."""
+    of the tracks that are not drawn; ``shapes``: the others, the surest last; ``effects``: what is done to a picture,
+    one after another."""
 
     index: int
     hidden: frozenset[int]
     shapes: list[_Shape]
-    effect: Effect | None
+    effects: list[Effect]
 
 
 def _union(shapes: Sequence[_Shape], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -180,53 +162,6 @@ def _union(shapes: Sequence[_Shape], size: tuple[int, int]) -> NDArray[np.uint8]
         x, y, width, height = shape.box
         where[y : y + height, x : x + width] |= shape.mask
     return where
-
-
-@dataclass(frozen=True, eq=False)
-class _Fill:
-    """The coloured area of one mask frame, cut to the box around all masks. ``opacity``: of the colour, 0 to 1."""
-
-    left: int
-    top: int
-    paint: NDArray[np.uint8]
-    where: NDArray[np.uint8]
-    opacity: float
-
-    @classmethod
-    def of(cls, shapes: Sequence[_Shape], colours: Palette, opacity: float) -> _Fill | None:
-        """Where masks overlap, the later shape's colour counts; None if there is nothing to fill."""
-        if not shapes:
-            return None
-        left, top = min(shape.box[0] for shape in shapes), min(shape.box[1] for shape in shapes)
-        right = max(shape.box[0] + shape.box[2] for shape in shapes)
-        bottom = max(shape.box[1] + shape.box[3] for shape in shapes)
-        paint = np.zeros((bottom - top, right - left, 3), dtype=np.uint8)
-        where = np.zeros((bottom - top, right - left), dtype=np.uint8)
-        for shape in shapes:
-            x, y, width, height = shape.box
-            part = np.s_[y - top : y - top + height, x - left : x - left + width]
-            colour = colours.colour(shape.track.id)
-            cv2.copyTo(np.full((height, width, 3), colour, np.uint8), shape.mask, paint[part])
-            where[part] |= shape.mask
-        return cls(left, top, paint, where, opacity)
-
-    def onto(self, image: NDArray[np.uint8]) -> None:
-        height, width = self.where.shape
-        below = image[self.top : self.top + height, self.left : self.left + width]
-        cv2.copyTo(cv2.addWeighted(below, 1 - self.opacity, self.paint, self.opacity, 0), self.where, below)
-
-
-def _smooth(line: NDArray[Any], scale: float) -> NDArray[np.int32]:
-    """A closed line through pixel centres (N, 2) without its stairs, in 1/16 pixel."""
-    reach = min(max(1, round(1.5 * scale)), len(line) // 8)
-    points = line.astype(np.float32)
-    if reach:
-        wrapped = np.concatenate([points[-reach:], points, points[:reach]])
-        sums = np.cumsum(np.concatenate([np.zeros((1, 2), dtype=np.float32), wrapped]), axis=0)
-        points = (sums[2 * reach + 1 :] - sums[: -2 * reach - 1]) / (2 * reach + 1)
-    # neighbours closer than the line is wide cost time and show nothing
-    step = max(1, min(round(1.5 * scale), len(line) // 24))
-    return np.round(points[::step] * (1 << _SUBPIXEL)).astype(np.int32)
 
 
 def _place(

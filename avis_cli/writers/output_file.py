@@ -45,6 +45,7 @@ def output_file(destination: str | os.PathLike[str], *, overwrite: bool = False)
 def _refuse_existing(destination: Path, overwrite: bool) -> None:
     partial.refuse_link(destination)
     if destination.is_dir():
-        raise OutputError("is a folder, expected a file to write", hint="choose another name", file=destination)
+        hint = "choose another name"
+        raise OutputError("is a folder, expected a file to write", hint=hint, file=destination, usage=True)
     if destination.exists() and not overwrite:
         raise OutputError("is already there", hint="--overwrite replaces it", file=destination)

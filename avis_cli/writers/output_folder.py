@@ -97,9 +97,8 @@ class OutputFolder:
             return
         except OSError as error:
             if self.directory.is_file():
-                raise OutputError(
-                    "is a file, expected a folder for results", hint="move it away", file=self.directory
-                ) from None
+                cause = "is a file, expected a folder for results"
+                raise OutputError(cause, hint="move it away", file=self.directory, usage=True) from None
             raise partial.cannot_write(error, self.directory) from error
         if present and not self._overwrite:
             raise OutputError(

@@ -90,7 +90,8 @@ def refuse_link(destination: Path) -> None:
 def cannot_write(error: OSError, destination: Path) -> OutputError:
     """The system's refusal to write ``destination``, as an error for the user."""
     hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another place with -o"
-    return OutputError(f"cannot be written: {error.strerror or error}", hint=hint, file=destination)
+    cause = f"cannot be written: {error.strerror or error}"
+    return OutputError(cause, hint=hint, file=destination, usage=error.errno == errno.ENOTDIR)
 
 
 def name_finally(error: BaseException | None, part: Path, destination: Path) -> None:
