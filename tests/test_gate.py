@@ -26,8 +26,9 @@ def test_each_track_has_its_own_state() -> None:
     assert heard.tolist() == [[True, True], [False, False]]
 
 
-def test_a_whole_second_of_sound_is_that_second() -> None:
-    assert gate([0, 1, 1, 0]).spans == [[(1.0, 3.0)]]
+@pytest.mark.parametrize("threshold", [0.5, 0.7, 0.9])
+def test_a_whole_second_of_sound_is_that_second(threshold: float) -> None:
+    assert gate([0, 1, 1, 0], threshold).spans == [[(1.0, 3.0)]]
     assert gate([0, 1, 1, 0], start=5).spans == [[(6.0, 8.0)]]
 
 
@@ -35,6 +36,11 @@ def test_sound_that_begins_and_ends_within_a_second_does_so_in_the_spans() -> No
     # it fills the last 40 % of the second frame's second and the first 60 % of the fourth's: from 1.6 to 3.6 s
     ((first, last),) = gate([0, 0.4, 1, 0.6, 0]).spans[0]
     assert (first, last) == (pytest.approx(1.6, abs=0.1), pytest.approx(3.6, abs=0.1))
+
+
+def test_a_faint_gate_begins_and_ends_at_its_threshold() -> None:
+    ((first, last),) = gate([0, 0.4, 0.4, 0], 0.2).spans[0]
+    assert (first, last) == (pytest.approx(1.0), pytest.approx(3.0))
 
 
 def test_spans_begin_with_the_clip_and_end_with_it() -> None:

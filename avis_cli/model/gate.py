@@ -3,8 +3,9 @@
 Two rules. A track is heard from a token frame whose value exceeds the threshold until one whose value is under
 ``KEEP`` times the threshold: a value that trembles about the threshold does not make it flicker. And because a token
 frame's value speaks of the second of sound that starts at it, it stands for the middle of that second: between two
-middles the value is taken to change evenly, and the track begins or ends where the line crosses the threshold, which
-is where a sound that begins or ends within a second shows up.
+middles the value is taken to change evenly, and the track begins or ends where the line crosses one half, or the
+threshold if that is lower: a value that is the share of its second that sounds is crossed exactly where the sound
+begins or ends. A higher threshold decides what is heard, not when: it would make every track begin late and end early.
 Letters: P tracks, T token frames.
 """
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 KEEP = 0.75  # of the threshold: a value above it goes on being heard
+CROSSING = 0.5  # the value at a track's beginning and end, where the threshold is not lower
 SECOND_MIDDLE = 0.5  # seconds from a token frame to the middle of the second of sound that it hears
 
 Span = tuple[float, float]
@@ -61,11 +63,12 @@ class Gate:
 def _spans(
     heard: NDArray[np.bool_], values: NDArray[np.floating], middles: Sequence[float], ends: Span, threshold: float
 ) -> list[Span]:
-    """One track's runs of heard token frames, each edge where the value crosses the threshold."""
+    """One track's runs of heard token frames, each edge where the value crosses what it begins or ends at."""
+    level = min(threshold, CROSSING)
     edges = [ends[0]] if len(heard) and heard[0] else []
     for token in np.flatnonzero(heard[1:] != heard[:-1]).tolist():
         before, after = float(values[token]), float(values[token + 1])
-        share = min(max((threshold - before) / (after - before), 0.0), 1.0)
+        share = min(max((level - before) / (after - before), 0.0), 1.0)
         edges.append(middles[token] + share * (middles[token + 1] - middles[token]))
     if len(edges) % 2:
         # the last value holds as long as the picture does; an edge in its second half may lie beyond that
