@@ -111,7 +111,7 @@ def read(path: str | os.PathLike[str]) -> Node:
     try:
         if not path.is_file():
             cause = "is not a file, expected JSON" if path.exists() else "no such file"
-            raise AnnotationError(cause, file=path)
+            raise AnnotationError(cause, file=path, usage=path.is_dir())
         if path.stat().st_size > MAX_BYTES:
             raise AnnotationError(f"{path.stat().st_size} bytes of JSON, at most {MAX_BYTES} are read", file=path)
         return parse(path.read_text(encoding="utf-8"), file=path)

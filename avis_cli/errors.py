@@ -12,13 +12,24 @@ import os
 class AvisError(Exception):
     """A failure that the user can act on.
 
-    ``cause`` says what was got and what was expected, ``hint`` what to do, ``file`` names the input.
+    ``cause`` says what was got and what was expected, ``hint`` what to do, ``file`` names the input. ``usage``: what
+    was given is of a kind that can never do, a folder for a file or the other way round: the exit code is that of
+    wrong usage.
     ``str(error)`` is the one line ``FILE: cause; hint`` without a line break.
     """
 
     exit_code = 1
 
-    def __init__(self, cause: str, *, hint: str | None = None, file: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        cause: str,
+        *,
+        hint: str | None = None,
+        file: str | os.PathLike[str] | None = None,
+        usage: bool = False,
+    ) -> None:
+        if usage:
+            self.exit_code = UsageError.exit_code
         self.cause = cause
         self.hint = hint
         self.file = None if file is None else os.fspath(file)

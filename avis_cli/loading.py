@@ -18,7 +18,7 @@ from avis_cli.model.recognise import recognise
 from avis_cli.model.vggish import load_vggish, split_off
 from avis_cli.progress import Progress, silent
 
-__all__ = ["Model", "available_devices", "load", "load_model"]
+__all__ = ["Model", "available_devices", "choose_device", "load", "load_model"]
 
 
 def load_model(

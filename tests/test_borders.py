@@ -14,11 +14,12 @@ import avis_cli
 
 PACKAGE = Path(avis_cli.__file__).parent
 
-# room -> rooms it may import besides errors, progress, callable_module and itself
+# room -> rooms it may import besides those of EVERYWHERE and itself
 ALLOWED = {
     "errors": set(),
     "progress": set(),
     "callable_module": set(),
+    "durable": set(),
     "checked_json": set(),
     "run_length": set(),
     "spilled_masks": {"run_length"},
@@ -64,7 +65,7 @@ ALLOWED = {
     },
     "__main__": {"cli"},
 }
-EVERYWHERE = {"errors", "progress", "callable_module"}
+EVERYWHERE = {"errors", "progress", "callable_module", "durable"}
 TENSORS = {"model", "train", "segment", "passes"}
 HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS}
 

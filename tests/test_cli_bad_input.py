@@ -231,11 +231,11 @@ def test_a_file_where_the_output_folder_should_be(
     path = shutil_copy(clip, tmp_path)
     before = path.read_bytes()
     for out in (path, path / "below"):
-        assert main(["segment", str(path), "-o", str(out)]) == 1
+        assert main(["segment", str(path), "-o", str(out)]) == 2
         printed, err = capfd.readouterr()
         assert (printed, err.count("\n")) == ("", 1)
         assert "cannot be written: Not a directory; choose another place with -o" in err
-    assert main(["segment", str(path), "-o", str(tmp_path)]) == 1  # results would take the input's place
+    assert main(["segment", str(path), "-o", str(tmp_path)]) == 2  # results would take the input's place
     assert "is a file, expected a folder for results" in capfd.readouterr().err
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

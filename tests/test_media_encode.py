@@ -239,6 +239,65 @@ def test_nothing_is_left_after_a_failure(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source.mp4"]
 
 
+def spoil_sound(data: bytes, every: int) -> bytes:
+    """An MPEG transport stream with the first bytes of every so many-th AAC frame changed."""
+    spoiled, found = bytearray(data), 0
+    at = data.find(b"\xff\xf1")
+    while at >= 0:
+        found += 1
+        if found % every == 0:
+            spoiled[at : at + 2] = b"\x12\x34"
+        at = data.find(b"\xff\xf1", at + 2)
+    assert found > 40
+    return bytes(spoiled)
+
+
+def loud_seconds(path: Path) -> float:
+    clip = probe(path)
+    if clip.audio is None:
+        return 0
+    waveform = read_waveform(path, clip)
+    return float((np.abs(waveform.samples) > 0.1).sum()) / waveform.sample_rate
+
+
+@pytest.mark.parametrize(("every", "low", "high"), [(1, 0.0, 0.1), (5, 0.5, 0.95)])
+def test_damaged_sound_is_left_out_where_it_cannot_be_copied(
+    tmp_path: Path, every: int, low: float, high: float
+) -> None:
+    source, target = tmp_path / "source.ts", tmp_path / "out.mp4"
+    make_clip(source, size=(64, 48), fps=5, seconds=2, audio="tone")
+    rewrite(source, target)
+    whole = loud_seconds(target)
+    source.write_bytes(spoil_sound(source.read_bytes(), every))
+    _, given = rewrite(source, target)
+    assert [frame.time for frame in FrameReader(target, probe(target))] == [frame.time for frame in given]
+    assert low <= loud_seconds(target) / whole <= high
+
+
+@pytest.mark.parametrize("how", ["copied", "encoded"])
+def test_what_cannot_be_read_is_blamed_on_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    from avis_cli.media import packets
+
+    source, target = tmp_path / "source.mkv", tmp_path / "out.mp4"
+    make_clip(source, size=(64, 48), fps=5, seconds=2, audio="tone", audio_codec="aac" if how == "copied" else "mp2")
+    clip = probe(source)
+    frames = list(FrameReader(source, clip))
+    original, seen = packets.demux, [0]
+
+    def demux(container: Any, streams: list[Any], damage: Any) -> Iterator[Any]:
+        for packet in original(container, streams, damage):
+            seen[0] += 1
+            if seen[0] > 20:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            yield packet
+
+    monkeypatch.setattr(packets, "demux", demux)
+    with pytest.raises(MediaError) as caught:
+        write_video(target, frames, clip, source=source)
+    assert str(caught.value) == f"{source}: its sound cannot be read: {os.strerror(errno.EIO)}; copy it again"
+    assert not target.exists()
+
+
 def test_a_full_disk(tmp_path: Path) -> None:
     source, target = tmp_path / "source.mkv", tmp_path / "out.mp4"
     make_clip(source, codec="ffv1", audio_codec="pcm_s16le", size=(320, 240), seconds=4)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avis_cli.cli import console
+from avis_cli.cli.devices import place
 from avis_cli.cli.model_choice import find_weights
 from avis_cli.cli.settings import Settings
 from avis_cli.errors import AvisError, MediaError, UsageError, WeightsError
@@ -173,7 +174,7 @@ class Batch:
         from avis_cli import loading
 
         if worker not in self._models:
-            self._models[worker] = loading.load(weights, self.devices[worker], self._settings.precision)
+            self._models[worker] = loading.load(weights, place(self.devices[worker]), self._settings.precision)
         return self._models[worker]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from avis_cli.cli import console
 from avis_cli.errors import UsageError
 
 
@@ -20,3 +21,15 @@ def require_devices(devices: tuple[str, ...]) -> None:
             from avis_cli.loading import choose_device
 
             choose_device(device)
+
+
+def place(device: str) -> str:
+    """The device that ``auto`` means on this machine, with a warning where that leaves out a GPU; others as they are.
+
+    Asking takes as long as importing torch: to be called where the network is loaded anyway.
+    """
+    if device != "auto":
+        return device
+    from avis_cli.loading import choose_device
+
+    return str(choose_device(device, console.warn))

@@ -208,7 +208,7 @@ def _refuse_input_as_output(output: Path | None, inputs: dict[str, Path | None])
 
 
 def _same_file(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
+    return one.resolve() == other.resolve() or (os.path.exists(one) and os.path.exists(other) and one.samefile(other))
 
 
 def _open_output(output: Path | None) -> AbstractContextManager[Path | None]:

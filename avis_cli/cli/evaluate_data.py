@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avis_cli.cli import console
+from avis_cli.cli.devices import place
 from avis_cli.cli.model_choice import find_weights
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class DataRun:
         from avis_cli.dataset_run import run_dataset
         from avis_cli.evaluate.json_file import DEFAULT_MAX_BYTES
 
-        model = loading.load(self._weights, self.device, self.precision)
+        model = loading.load(self._weights, place(self.device), self.precision)
         with console.progress_bar() as progress:
             run_dataset(
                 model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -113,5 +114,5 @@ def _target(result: ClipResult, form: Format, output: Path | None, several: bool
 
 def _refuse_input(target: Path, inputs: list[Path | None]) -> None:
     for given in inputs:
-        if given is not None and given.is_file() and target.exists() and target.samefile(given):
+        if given is not None and given.is_file() and os.path.exists(target) and target.samefile(given):
             raise UsageError("is read and written at once", hint="choose another name with -o", file=target)

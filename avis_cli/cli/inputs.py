@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ EXTENSIONS = (
     ".ogv",
 )  # fmt: skip
 """What a folder is searched for; a file named by itself may be called anything."""
+
+# names that mean a device on Windows, whatever follows the first dot
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9\u00b9\u00b2\u00b3]) *(\.|\Z)", re.IGNORECASE)
+
+_LONGEST = 255  # bytes of a name, on nearly every file system
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,8 @@ class Found:
 def collect(inputs: Iterable[Path], output: Path, *, recursive: bool, note: Callable[[str], None]) -> Found:
     """A job for every file and for every video in a folder, each file once, no two with one target.
 
-    The tree below a folder is mirrored under ``output``. Hidden files and earlier results are left out; ``note`` is
-    told in a line each what else is.
+    The tree below a folder is mirrored under ``output``, with names that ``safe_name`` makes possible everywhere.
+    Hidden files and earlier results are left out; ``note`` is told in a line each what else is.
     """
     found = Found([], [])
     sources: set[str] = set()
@@ -53,10 +59,28 @@ def collect(inputs: Iterable[Path], output: Path, *, recursive: bool, note: Call
             if identity in sources:
                 continue
             sources.add(identity)
-            target = _free(output / place, targets)
+            target = _free(output.joinpath(*map(safe_name, place.parts)), targets)
             targets.add(_key(target))
             found.jobs.append(Job(source, target))
     return found
+
+
+def safe_name(name: str) -> str:
+    """``name`` as it is, or changed where Windows would take a folder of this name for a device or another folder.
+
+    ``AUX.mp4`` -> ``_AUX.mp4``; ``clip.`` -> ``clip._``, since dots and spaces at the end are dropped there. The same
+    on every system, so that results may be taken elsewhere and a rerun elsewhere finds them. Other characters stay,
+    those that Windows has in no name (``a:b.mp4``) too: results are found by the name of their input.
+    """
+    return _with(name, "_" if _DEVICE.match(name) else "", "_" if name.endswith((".", " ")) else "")
+
+
+def _with(name: str, before: str, behind: str) -> str:
+    """``name`` with something added, cut where that would be more than a name may have."""
+    kept, longest = name, max(_LONGEST, len(os.fsencode(name)))
+    while len(os.fsencode(f"{before}{kept}{behind}")) > longest:
+        kept = kept[:-1]
+    return f"{before}{kept}{behind}"
 
 
 def _videos(path: Path, recursive: bool, note: Callable[[str], None]) -> Iterator[tuple[Path, Path]]:
@@ -97,7 +121,7 @@ def _free(target: Path, taken: set[str]) -> Path:
     candidate, number = target, 1
     while _key(candidate) in taken:
         number += 1
-        candidate = target.with_name(f"{target.name}.{number}")
+        candidate = target.with_name(_with(target.name, "", f".{number}"))
     return candidate
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,7 +51,7 @@ def render(
     drawing = draw_style(style, alpha, labels, no_strip, palette)
     output = tracks.with_name("overlay.mp4") if output is None else output
     for given in (tracks, clip):
-        if output.exists() and given.exists() and output.samefile(given):
+        if os.path.exists(output) and os.path.exists(given) and output.samefile(given):
             raise UsageError("is read and written at once", hint="choose another name with -o", file=output)
     stoppable(lambda: _render(tracks, clip, output, overwrite, audio_track, max_pixels, drawing))
     console.result(str(output))

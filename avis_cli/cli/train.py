@@ -9,6 +9,7 @@ import typer
 
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug, Quiet
+from avis_cli.cli.devices import place
 
 _PARTS = "audio, fusion"
 
@@ -79,7 +80,7 @@ def train(
         split=split,
         val_split=val_split,
         seed=seed,
-        device=device,
+        device=place(device),
         precision=precision,
         pack=pack,
         workers=workers,

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from avis_cli.durable import sync
 from avis_cli.errors import OutputError
 from avis_cli.writers import partial
 from avis_cli.writers.output_file import output_file
@@ -43,7 +44,8 @@ class ResultsList:
         for path in (self.path, self._part, _beside(self.path, "settings")):
             partial.refuse_link(path)
         if self.path.is_dir():
-            raise OutputError("is a folder, expected a file to write", hint="choose another name", file=self.path)
+            hint = "choose another name"
+            raise OutputError("is a folder, expected a file to write", hint=hint, file=self.path, usage=True)
         if not self._overwrite and self.path.exists() and not self._part.exists():
             _refuse(self.path, "is already there", _read_settings(self.path), self._settings)
         try:
@@ -130,8 +132,7 @@ class ResultsList:
         assert self._file is not None
         try:
             self._file.write(_dump(document) + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            sync(self._file)
         except OSError as error:
             raise partial.cannot_write(error, self.path) from error
 

@@ -37,9 +37,10 @@ def read_json(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTE
 def _read_bytes(path: Path, max_bytes: int) -> bytes:
     try:
         if not path.is_file():
-            missing = not path.exists()
-            kind = "a folder" if path.is_dir() else "not a regular file"
-            raise AnnotationError("no such file" if missing else f"{kind}, expected a JSON file", file=path)
+            folder, missing = path.is_dir(), not path.exists()
+            kind = "a folder" if folder else "not a regular file"
+            cause = "no such file" if missing else f"{kind}, expected a JSON file"
+            raise AnnotationError(cause, file=path, usage=folder)
         if path.stat().st_size > max_bytes:
             raise _too_large(f"{path.stat().st_size} bytes", max_bytes, path)
         with path.open("rb") as stream:

@@ -51,9 +51,9 @@ def _refuse_existing(destination: Path, entries: str, overwrite: bool) -> None:
         return
     except OSError as error:
         if destination.is_file():
-            raise OutputError(
-                "is a file, expected a folder to write", hint="choose another name with -o", file=destination
-            ) from None
+            hint = "choose another name with -o"
+            cause = "is a file, expected a folder to write"
+            raise OutputError(cause, hint=hint, file=destination, usage=True) from None
         raise partial.cannot_write(error, destination) from error
     if present and not overwrite:
         raise OutputError("is already there", hint="--overwrite replaces it", file=destination)

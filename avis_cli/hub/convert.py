@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -132,7 +133,8 @@ def _write_folder(folder: Path, weights: Path, file: str, texts: Mapping[str, st
         shutil.copyfile(weights, Path(temporary, file))
         for name, text in texts.items():
             Path(temporary, name).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-        os.chmod(temporary, 0o755)
+        with contextlib.suppress(OSError):  # not every file system has permissions
+            os.chmod(temporary, 0o755)
         os.rename(temporary, folder)
         temporary = None
     except OSError as error:

@@ -10,6 +10,7 @@ from avis_cli.errors import WeightsError
 from avis_cli.hub import download, store
 from avis_cli.hub.download import HubFile
 from avis_cli.hub.manifest import Entry, Manifest, load_manifest
+from avis_cli.model.regular_file import require_regular
 from avis_cli.progress import Progress, silent
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl")
@@ -133,8 +134,7 @@ def _from_hub(source: HubFile, entry: Entry | None, offline: bool, progress: Pro
 
 
 def _local(path: Path, progress: Progress) -> ResolvedWeights:
-    if path.is_dir():
-        raise WeightsError("is a folder, expected a weights file", hint="give the .safetensors inside it", file=path)
+    require_regular(path)
     expected = store.read_sidecar(path)
     if expected is None:
         sha256 = store.checksum(path, progress)

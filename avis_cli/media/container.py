@@ -66,7 +66,8 @@ def open_file(path: str | os.PathLike[str]) -> _MediaFile:
     except ValueError:  # a NUL in the name
         raise MediaError("not a possible file name", file=path) from None
     except OSError as error:
-        raise MediaError(f"cannot be opened: {error.strerror or error}", file=path) from None
+        cause = f"cannot be opened: {error.strerror or error}"
+        raise MediaError(cause, file=path, usage=error.errno == errno.ENOTDIR) from None
     return file
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from itertools import chain
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import av
 from av.container import InputContainer, OutputContainer
 
+from avis_cli.errors import MediaError
 from avis_cli.media import packets, sound
 from avis_cli.media.clip import ClipInfo
 from avis_cli.media.container import open_media
@@ -55,18 +56,27 @@ class CopiedSound:
     def write_until(self, time: Fraction) -> None:
         """Write the packets that begin before ``time`` (seconds of the new file)."""
         while True:
-            packet = self._held or next(self._packets, None)
+            with reading(self._path):
+                packet = self._held or next(self._packets, None)
             self._held = packet
             if packet is None or packet.pts * self._tick >= time:
                 return
             self._held = None
             if self._last is None or packet.dts > self._last:  # the muxer takes rising timestamps only
-                self._last = packet.dts
-                packet.stream = self._track
-                self._out.mux(packet)
+                self._mux(packet)
 
     def finish(self) -> None:
         """Nothing is held back."""
+
+    def _mux(self, packet: Any) -> None:
+        last, packet.stream = packet.dts, self._track
+        try:
+            self._out.mux(packet)
+        except (OSError, MemoryError):  # a full disk, or the like
+            raise
+        except av.FFmpegError:  # a damaged packet, which the muxer cannot repack: silent here, as it would be played
+            return
+        self._last = last
 
     def _open(self) -> tuple[InputContainer, Any]:
         assert self._clip.audio is not None
@@ -107,7 +117,7 @@ class EncodedSound:
     ) -> None:
         frames = opened.enter_context(AudioReader(path, clip, start=zero)).frames()
         opening = next(frames, None)
-        self._out, self._written = out, 0
+        self._path, self._out, self._written = path, out, 0
         self._track: Any = None
         if opening is None:
             return
@@ -125,7 +135,8 @@ class EncodedSound:
         """Encode the samples that sound before ``time`` (seconds of the new file)."""
         limit = round(time * self._rate) if self._track is not None else 0
         while self._written < limit:
-            block = self._rest if self._rest is not None else next(self._blocks, None)
+            with reading(self._path):
+                block = self._rest if self._rest is not None else next(self._blocks, None)
             if block is None:
                 return
             part, rest = block[:, : limit - self._written], block[:, limit - self._written :]
@@ -152,6 +163,17 @@ def open_soundtrack(
     if copying:
         return CopiedSound(out, path, clip, zero, opened)
     return EncodedSound(out, path, clip, zero, opened)
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Tell of what cannot be read as a fault of ``path``, not of the file that is being written."""
+    try:
+        yield
+    except (av.FFmpegError, OSError) as error:
+        raise MediaError(
+            f"its sound cannot be read: {error.strerror or error}", hint="copy it again", file=path
+        ) from error
 
 
 def can_copy(path: str | os.PathLike[str], clip: ClipInfo) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from avis_cli.errors import UsageError, WeightsError
 from avis_cli.model import audio as sound
+from avis_cli.model import cuda
 from avis_cli.model.avism import Avism
 from avis_cli.model.config import AvismConfig
 from avis_cli.model.tokens import FrameTokens, TrackQueries
@@ -109,26 +111,56 @@ def choose_precision(wanted: str) -> str:
     return wanted
 
 
-def choose_device(wanted: str) -> torch.device:
-    """``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` -> a device that is there; UsageError if it is not."""
+def choose_device(wanted: str, warn: Callable[[str], None] | None = None) -> torch.device:
+    """``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` -> a device that is there; UsageError if it is not.
+
+    ``warn`` is told in a line why ``auto`` leaves out a GPU that is there; without it that is a Python warning.
+    """
     if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        wanted = _best(warn or _python_warning)
     kind, _, index = wanted.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (":" in wanted and not (kind == "cuda" and index.isdecimal())):
         raise UsageError(f"device {wanted!r}, expected auto, cpu, cuda, cuda:N or mps")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UsageError("asked for a CUDA GPU, but this machine offers none", hint="use --device cpu")
-    if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
-        raise UsageError(f"asked for {wanted}, but this machine has {torch.cuda.device_count()} CUDA GPUs")
+    if kind == "cuda":
+        _require_cuda(wanted, int(index or 0))
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UsageError("asked for an Apple GPU, but this machine offers none", hint="use --device cpu")
     return torch.device(wanted)
 
 
+def _best(warn: Callable[[str], None]) -> str:
+    reason = cuda.refusal(0)
+    if reason is not None:
+        warn(f"the GPU cannot be used, the CPU is: {reason}")
+    elif torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _python_warning(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=4)
+
+
+def _require_cuda(wanted: str, index: int) -> None:
+    reason = cuda.refusal(index)
+    if reason is not None:
+        raise UsageError(f"asked for {wanted}, but that GPU cannot be used: {reason}", hint="use --device cpu")
+    if not torch.cuda.is_available():
+        raise UsageError("asked for a CUDA GPU, but this machine offers none", hint="use --device cpu")
+    if index >= torch.cuda.device_count():
+        raise UsageError(
+            f"asked for {wanted}, but this machine has {torch.cuda.device_count()} CUDA GPUs",
+            hint="use another number, or --device cpu",
+        )
+
+
 def available_devices() -> list[tuple[str, str]]:
-    """Name and description of every device that could be asked for."""
+    """Name and description of every device; the description of a GPU that cannot be used says why."""
     devices = [("cpu", f"{torch.get_num_threads()} threads")]
-    devices += [(f"cuda:{n}", torch.cuda.get_device_name(n)) for n in range(torch.cuda.device_count())]
+    for number in range(torch.cuda.device_count()):
+        reason = cuda.refusal(number)
+        detail = torch.cuda.get_device_name(number) if reason is None else f"cannot be used: {reason}"
+        devices.append((f"cuda:{number}", detail))
     if torch.backends.mps.is_available():
         devices.append(("mps", "Apple GPU"))
     return devices

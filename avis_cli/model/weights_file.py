@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from avis_cli.errors import OutputError, WeightsError
+from avis_cli.model.regular_file import require_regular
 from avis_cli.model.safetensors_header import FORMAT_VERSION, pack_metadata, read_header
 
 SAFETENSORS = ".safetensors"
@@ -32,6 +33,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str
     than tensors, or that holds a parameter that is not finite.
     """
     path = Path(path)
+    require_regular(path)
     suffix = path.suffix.lower()
     if suffix == SAFETENSORS:
         tensors, metadata = _read_safetensors(path)
@@ -58,7 +60,8 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
         os.close(handle)
         safetensors.torch.save_file(_separate(tensors), temporary, metadata=pack_metadata(dict(metadata)))
-        os.chmod(temporary, 0o666 & ~_umask())
+        with contextlib.suppress(OSError):  # not every file system has permissions
+            os.chmod(temporary, 0o666 & ~_umask())
         with open(temporary, "rb+") as written, contextlib.suppress(OSError):
             os.fsync(written.fileno())  # not every file system can
         os.replace(temporary, path)

@@ -108,7 +108,10 @@ def _partial(out: Path, split: Split) -> Iterator[Path]:
         yield folder
     except OSError as failure:
         cause = failure.strerror or str(failure)
-        raise OutputError(f"cannot write the split: {cause}", hint="choose another folder", file=out) from failure
+        raise OutputError(
+            f"cannot write the split: {cause}", hint="choose another folder", file=out,
+            usage=isinstance(failure, NotADirectoryError),
+        ) from failure  # fmt: skip
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if not existed and out.is_dir() and not any(out.iterdir()):

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from avis_cli.durable import sync
 from avis_cli.errors import OutputError, WeightsError
 
 NAME = "checkpoint.pt"
@@ -21,8 +22,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
     try:
         with open(partial, "wb") as file:
             torch.save({"version": VERSION, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
         os.replace(partial, path)
     except OSError as error:
         raise OutputError(

@@ -116,7 +116,10 @@ def _prepare_folder(request: TrainRequest) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot be made: {error.strerror or error}", hint="choose another --out", file=out) from None
+        raise OutputError(
+            f"cannot be made: {error.strerror or error}", hint="choose another --out", file=out,
+            usage=isinstance(error, FileExistsError | NotADirectoryError),
+        ) from None  # fmt: skip
 
 
 def _source(request: TrainRequest, split: str, processes: Processes, progress: Progress) -> ClipSource | None:

@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import socket
+import stat
 import zlib
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def discard(path: Path) -> None:
 
 def missing_parents(destination: Path) -> list[Path]:
     """The folders above ``destination`` that are not there yet, innermost first."""
-    return [folder for folder in destination.parents if not folder.exists()]
+    return [folder for folder in destination.parents if not os.path.exists(folder)]
 
 
 def remove_empty(folders: list[Path]) -> None:
@@ -80,8 +81,14 @@ def remove_empty(folders: list[Path]) -> None:
 
 
 def refuse_link(destination: Path) -> None:
-    """Raise OutputError if ``destination`` is a symbolic link: results are never written through one."""
-    if destination.is_symlink():
+    """Raise OutputError if ``destination`` cannot be, or is a symbolic link: results are never written through one."""
+    try:
+        mode = os.lstat(destination).st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:  # a name that is too long, or no folder above it
+        raise cannot_write(error, destination) from error
+    if stat.S_ISLNK(mode):
         raise OutputError(
             "is a symbolic link, which results are not written through", hint="remove it", file=destination
         )
