@@ -21,7 +21,7 @@ from avis_cli.writers import partial
 
 Outcome = TypeVar("Outcome")
 
-PATIENCE = 1.2
+PATIENCE = 0.9
 """Seconds that called-off work has for ending by itself."""
 
 _GLANCE = 0.25  # seconds: where a wait without end cannot be interrupted (Windows) a signal is seen between two
