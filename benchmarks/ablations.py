@@ -34,6 +34,9 @@ def rows(arguments: argparse.Namespace) -> Iterator[tuple[str, Path, Way]]:
     """Name, weights and way of each row of the table."""
     yield "full model, bundled weights", arguments.full, WAYS["full"]
     yield "the same, muted", arguments.full, WAYS["muted"]
+    yield "the same, gate off", arguments.full, WAYS["gate off"]
+    yield "the same, tracker off: frame level, tokens matched", arguments.full, WAYS["tracker off"]
+    yield "the same, frame level + SORT", arguments.full, WAYS["SORT"]
     if arguments.twin is not None:
         yield "full model, short budget", arguments.twin, WAYS["full"]
         yield "gate off", arguments.twin, WAYS["gate off"]

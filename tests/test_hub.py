@@ -223,6 +223,18 @@ def test_recording_a_checksum_changes_one_section(models: Path) -> None:
     assert {name: after[name] for name in ("hosted", RELEASED)} == {name: before[name] for name in ("hosted", RELEASED)}
 
 
+def test_a_checksum_is_written_at_the_end_of_its_section(models: Path) -> None:
+    path = models / "manifest.toml"
+    head, name, rest = path.read_text(encoding="utf-8").partition('[models."hosted"]')
+    assert name
+    path.write_text(f"{head}# About the next one.\n{name}{rest}", encoding="utf-8")
+    manifest.record("avism-tiny", "1" * 64, 7)
+    first = path.read_text(encoding="utf-8")
+    assert '\n# About the next one.\n[models."hosted"]' in first
+    manifest.record("avism-tiny", "2" * 64, 7)
+    assert path.read_text(encoding="utf-8") == first.replace("1" * 64, "2" * 64)
+
+
 # the Hub
 
 

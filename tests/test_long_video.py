@@ -22,9 +22,9 @@ from writers_examples import Box, boxes_result
 
 import avis_cli
 from avis_cli.errors import AvisError, OutputError, UsageError
-from avis_cli.model import free_memory, windows
+from avis_cli.model import feature_store, free_memory, windows
 from avis_cli.model.config import PRESETS
-from avis_cli.model.mask_pass import FeatureStore
+from avis_cli.model.feature_store import FeatureStore
 from avis_cli.model.tokens import FrameTokens, TrackQueries
 from avis_cli.model.windows import Plan, choose_window, in_windows
 from avis_cli.passes import drawn_tracks
@@ -219,12 +219,24 @@ def test_features_are_kept_for_a_window_not_for_the_clip(monkeypatch: pytest.Mon
     assert max(held) <= 20 + 8
 
 
-@pytest.mark.parametrize("limits", [(3 * 5 * HEIGHT * WIDTH * 4, 99), (1 << 30, 3), (0, 0)])
-def test_features_there_is_no_room_for_are_computed_again(
-    monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int]
+FRAME_BYTES = 5 * HEIGHT * WIDTH * 4
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        feature_store.Limits(3 * FRAME_BYTES, file_bytes=0),
+        feature_store.Limits(memory_frames=3, file_bytes=0),
+        feature_store.Limits(0, 0, 0),
+        feature_store.Limits(3 * FRAME_BYTES, file_bytes=4 * FRAME_BYTES),
+        feature_store.Limits(0, 0),
+    ],
+)
+def test_features_there_is_no_room_for_wait_in_a_file_or_are_computed_again(
+    monkeypatch: pytest.MonkeyPatch, limits: feature_store.Limits
 ) -> None:
     expected = content(run(World(scene(40), 40), window=20))
-    monkeypatch.setattr(FeatureStore.__init__, "__defaults__", limits)
+    monkeypatch.setattr(feature_store, "Limits", lambda: limits)
     assert content(run(World(scene(40), 40), window=20)) == expected
 
 

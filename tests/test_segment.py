@@ -18,7 +18,7 @@ import avis_cli.segment as pipeline
 from avis_cli import run_length
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.media import decode
-from avis_cli.model import mask_pass
+from avis_cli.model import feature_store
 from avis_cli.picture import network_size
 from avis_cli.results import ClipResult
 
@@ -87,9 +87,8 @@ def test_windows_and_memory_limits_change_nothing(clip: Path, tiny_model: Any, m
     monkeypatch.setattr(avis_cli.picture, "WINDOW", 1)
     monkeypatch.setattr(pipeline, "SOUND_SECONDS", 2)
     # two frames' features are kept, those of the other four are computed again
-    limited = mask_pass.FeatureStore.__init__.__defaults__
-    monkeypatch.setattr(mask_pass.FeatureStore.__init__, "__defaults__", (2 * 32 * 48 * 80 * 4 + 1, 99))
-    assert limited != mask_pass.FeatureStore.__init__.__defaults__
+    two = feature_store.Limits(memory_bytes=2 * 32 * 48 * 80 * 4 + 1, file_bytes=0)
+    monkeypatch.setattr(feature_store, "Limits", lambda: two)
     assert_same(run(clip, tiny_model), reference)
 
 

@@ -105,8 +105,11 @@ def record(name: str, sha256: str, size: int) -> Path:
     if not start:
         raise WeightsError(f"no model called {name!r}", hint="add it first", file=path)
     section, following, tail = rest.partition("\n[")
-    lines = [line for line in section.rstrip("\n").splitlines() if not line.startswith(("sha256 =", "size ="))]
-    section = "\n".join([*lines, f'sha256 = "{sha256}"', f"size = {size}"]) + "\n"
+    lines = [line for line in section.splitlines() if not line.startswith(("sha256 =", "size ="))]
+    # behind the section's last entry: comments after it speak of the next one
+    last = max((number for number, line in enumerate(lines, start=1) if line and not line.startswith("#")), default=0)
+    lines[last:last] = [f'sha256 = "{sha256}"', f"size = {size}"]
+    section = "\n".join(lines) + "\n" * section.endswith("\n")
     path.write_text(head + start + section + following + tail, encoding="utf-8")
     _load.cache_clear()
     return path

@@ -19,41 +19,6 @@ from avis_cli.model.inference import Model
 from avis_cli.model.instances import MaskSizes, candidates, decode_masks
 from avis_cli.model.tokens import FrameTokens, TrackQueries
 
-FEATURE_BYTES = 1 << 30
-"""Mask features kept from the first pass: a minute of token frames at 640x360. Beyond it they are computed again."""
-FEATURE_FRAMES = 120
-"""And never of more token frames, however small they are, so that a clip of an hour takes what one of minutes takes."""
-
-
-class FeatureStore:
-    """Mask features of token frames by the frame's time until they are taken, as many as the limits allow."""
-
-    def __init__(self, limit: int = FEATURE_BYTES, frames: int = FEATURE_FRAMES) -> None:
-        self._room, self._frames = limit, frames
-        self._kept: dict[Fraction, Tensor] = {}
-        self.times: list[Fraction] = []
-
-    def keep(self, times: Sequence[Fraction], features: Tensor) -> None:
-        """features (T, M, h, w) of the frames at ``times``."""
-        self.times += times
-        for time, one in zip(times, features, strict=True):
-            size = one.numel() * one.element_size()
-            if size <= self._room and len(self._kept) < self._frames:
-                self._room -= size
-                self._kept[time] = one.clone()
-
-    def forget_before(self, time: Fraction) -> None:
-        """Give back the features of frames before ``time``."""
-        for earlier in [kept for kept in self._kept if kept < time]:
-            self.take(earlier)
-
-    def take(self, time: Fraction) -> Tensor | None:
-        """The features of a frame, which are no longer kept from then on; None where there was no room."""
-        features = self._kept.pop(time, None)
-        if features is not None:
-            self._room += features.numel() * features.element_size()
-        return features
-
 
 class MaskPass:
     """Masks of every pair that can still reach the threshold, frame by frame; scores once all frames are through.

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from avis_cli import picture as pictures
 from avis_cli.errors import AvisError, UsageError
+from avis_cli.model.feature_store import FeatureStore
 from avis_cli.model.inference import Model
 from avis_cli.model.join import Identities, Overlap
-from avis_cli.model.mask_pass import FeatureStore
 from avis_cli.model.tokens import FrameTokens
 from avis_cli.model.windows import Plan, choose_window, give_back, in_windows, is_exhausted
 from avis_cli.passes.drawn_tracks import DrawnTracks, Masks, Span, encoded

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avis_cli.model.feature_store import FeatureStore
 from avis_cli.model.inference import Model
-from avis_cli.model.mask_pass import FeatureStore
 from avis_cli.picture import Picture
 
 
