@@ -3,11 +3,11 @@
     python benchmarks/where_time_goes.py [--preset avism-r50-in] [--precision fp32] [--seconds 10] [--mask-fps 5]
                                          [--tracks 10] [--threads 2] [--clip FILE]
 
-A clip of 1280x720 at 30 frames a second (a sample, scaled; or any FILE) through the pipeline and all writers, with a
-network of random weights. Then one token frame through the network again, operation by operation: what each computes
-and moves, and how long that would take at the rates that a large matrix product and a large copy reach on this machine
-in the same run. The longer of the two is an operation's floor; the sum of the floors is what the network could take if
-nothing but these rates mattered.
+A clip of 1280x720 at 30 frames a second (a sample, scaled; or any FILE) through the pipeline, with a network of random
+weights; the writers get what the bundled model finds in it, since masks of random weights are rags. Then one token
+frame through the network again, operation by operation: what each computes and moves, and how long that would take at
+the rates that a large product or convolution and a large copy reach on this machine in the same run. The longer of the
+two is an operation's floor; the sum of the floors is what the network could take if nothing but these rates mattered.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+import torch.nn.functional as F
 from long_video import SAMPLE, make_video
 from random_model import random_model
 from torch import Tensor
@@ -92,7 +93,10 @@ def pipeline(model: Model, clip: Path, mask_fps: float) -> dict[str, float]:
         stack.enter_context(mock.patch.object(VideoPicture, "windows", windows))
         stack.enter_context(mock.patch.object(find, "encoded", clock.timed("run lengths", find.encoded)))
         segment = clock.timed("the rest of segment()", avis_cli.segment)
-        result = segment(clip, model, mask_fps=mask_fps, gate=False)
+        segment(clip, model, mask_fps=mask_fps, gate=False)
+        network_done = dict(clock.seconds)
+        result = avis_cli.segment(clip, avis_cli.load_model(), mask_fps=mask_fps)
+        clock.seconds = defaultdict(float, network_done)
         clock.timed("tracks.json", write_tracks)(Path(folder, "tracks.json"), result)
         clock.timed("mask images", write_masks)(Path(folder, "masks"), result)
         overlay = clock.timed("overlay: decode, draw, encode", overlay_clip)
@@ -154,13 +158,18 @@ def median_seconds(work: Callable[[], object]) -> float:
 
 
 def rates(kind: torch.dtype) -> tuple[float, float]:
-    """FLOPs a second of a 2048^3 product in ``kind``, and bytes a second (read and written) of a 256 MB copy."""
+    """FLOPs a second in ``kind``, of a 2048^3 product or a 3x3 convolution, whichever is faster here; and bytes a
+    second (read and written) of a 256 MB copy."""
     left, right = torch.randn(2048, 2048).to(kind), torch.randn(2048, 2048).to(kind)
+    maps = torch.randn(1, 256, 96, 160).to(kind).contiguous(memory_format=torch.channels_last)
+    weights = torch.randn(256, 256, 3, 3).to(kind).contiguous(memory_format=torch.channels_last)
     source = torch.zeros(64 << 20)
     target = torch.empty_like(source)
-    return 2 * 2048**3 / median_seconds(lambda: left @ right), 2 * source.nbytes / median_seconds(
-        lambda: target.copy_(source)
-    )
+    with torch.inference_mode():
+        product = 2 * 2048**3 / median_seconds(lambda: left @ right)
+        convolution = 2 * 96 * 160 * 256 * 256 * 9 / median_seconds(lambda: F.conv2d(maps, weights, padding=1))
+        copy = 2 * source.nbytes / median_seconds(lambda: target.copy_(source))
+    return max(product, convolution), copy
 
 
 def floor(model: Model) -> None:
@@ -177,7 +186,7 @@ def floor(model: Model) -> None:
         model.network.localize(frames, audio)
     total = sum(work.floor for work in ledger.work.values())
     flops = sum(work.flops for work in ledger.work.values())
-    print(f"\n{flop_rate / 1e9:.0f} GFLOP/s in a product, {byte_rate / 1e9:.1f} GB/s in a copy")
+    print(f"\n{flop_rate / 1e9:.0f} GFLOP/s in a large product or convolution, {byte_rate / 1e9:.1f} GB/s in a copy")
     print(f"a token frame: {flops / 1e9:.0f} GFLOP, {seconds:.3f} s measured, {total:.3f} s floor\n")
     print("| operation | calls | GFLOP | MB | floor, s | share |")
     print("|---|---|---|---|---|---|")

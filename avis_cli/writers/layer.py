@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SHADOW = (13, 15, 20)  # RGB of the thin dark line around an outline
+_TOLERANCE = 0.35  # pixels that a drawn outline may be off the smoothed one
 _SUBPIXEL = 4  # bits after the binary point in the coordinates of outlines
 
 Colour = tuple[int, int, int]
@@ -115,6 +116,6 @@ def _smooth(line: NDArray[Any], scale: float) -> NDArray[np.int32]:
         wrapped = np.concatenate([points[-reach:], points, points[:reach]])
         sums = np.cumsum(np.concatenate([np.zeros((1, 2), dtype=np.float32), wrapped]), axis=0)
         points = (sums[2 * reach + 1 :] - sums[: -2 * reach - 1]) / (2 * reach + 1)
-    # neighbours closer than the line is wide cost time and show nothing
-    step = max(1, min(round(1.5 * scale), len(line) // 24))
-    return np.round(points[::step] * (1 << _SUBPIXEL)).astype(np.int32)
+    if len(points) > 24:  # points that a straight line passes cost time and show nothing
+        points = np.asarray(cv2.approxPolyDP(points, _TOLERANCE, True), dtype=np.float32)[:, 0]
+    return np.round(points * (1 << _SUBPIXEL)).astype(np.int32)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from avis_cli.media.decode import DEFAULT_MAX_PIXELS, FrameReader, read_waveform
 from avis_cli.media.encode import write_video
 from avis_cli.progress import Progress, silent
 from avis_cli.results import ClipResult
+from avis_cli.writers.ahead import ahead
 from avis_cli.writers.draw import Painter
 from avis_cli.writers.style import DrawStyle
 
@@ -46,11 +48,12 @@ def write_overlay(
     last = duration if end is None else min(float(end), duration)
     painter = Painter(result, span=(float(start), last), waveform=waveform, style=style)
 
-    def painted() -> Iterator[Frame]:
+    def painted() -> Generator[Frame, None, None]:
         for frame in frames:
             yield replace(frame, image=painter.paint(frame.image, float(frame.time)))
 
-    write_video(path, painted(), clip, source=source, start=start, end=end, progress=progress)
+    with closing(ahead(painted())) as drawn:
+        write_video(path, drawn, clip, source=source, start=start, end=end, progress=progress)
 
 
 def overlay_clip(
