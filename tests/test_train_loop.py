@@ -140,7 +140,7 @@ def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
 @pytest.mark.train
 def test_twenty_clips_are_learnt_by_heart(tmp_path: Path) -> None:
     """Takes half an hour on two cores: run with ``-m train``."""
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     folder = small_dataset(tmp_path / "data", videos=20, frames=5, size=(160, 96))
     recipe = replace(recipe_for("avism-tiny"), shapes=(BatchShape(8, 5),))
     asked = TrainRequest(
