@@ -78,7 +78,7 @@ def main() -> None:
     clip = decode.probe(SAMPLE)
     image = next(frame.image for frame in decode.FrameReader(SAMPLE, clip, rate=None) if frame.time >= MOMENT)
     painted(result, image, DrawStyle()).save(DOCS / "overlay.png", optimize=True)
-    style_sheet(result, image).save(DOCS / "styles.png", optimize=True)
+    style_sheet(result, image).quantize(256).save(DOCS / "styles.png", optimize=True)
     with tempfile.TemporaryDirectory() as folder:
         # the page shows the source beside the results, as it lies for a user
         sample = Path(shutil.copy(SAMPLE, folder))
