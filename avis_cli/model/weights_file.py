@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from avis_cli.durable import sync
 from avis_cli.errors import OutputError, WeightsError
 from avis_cli.model.regular_file import require_regular
 from avis_cli.model.safetensors_header import FORMAT_VERSION, pack_metadata, read_header
@@ -62,8 +63,8 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata:
         safetensors.torch.save_file(_separate(tensors), temporary, metadata=pack_metadata(dict(metadata)))
         with contextlib.suppress(OSError):  # not every file system has permissions
             os.chmod(temporary, 0o666 & ~_umask())
-        with open(temporary, "rb+") as written, contextlib.suppress(OSError):
-            os.fsync(written.fileno())  # not every file system can
+        with open(temporary, "rb+") as written:
+            sync(written)
         os.replace(temporary, path)
         temporary = None
     except (OSError, safetensors.SafetensorError) as error:
