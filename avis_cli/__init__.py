@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from avis_cli.errors import AvisError
     from avis_cli.evaluate import evaluate
-    from avis_cli.loading import load_model
-    from avis_cli.results import ClipResult, Track
+    from avis_cli.inference.loading import load_model
+    from avis_cli.results.clip import ClipResult, Track
     from avis_cli.segment import segment, segment_frames
 
 __version__ = "0.1.0"
@@ -31,9 +31,9 @@ __all__ = ["AvisError", "ClipResult", "Track", "__version__", "evaluate", "load_
 # name -> (module, attribute); None: the module itself, which is callable
 _HOMES: dict[str, tuple[str, str | None]] = {
     "AvisError": ("avis_cli.errors", "AvisError"),
-    "ClipResult": ("avis_cli.results", "ClipResult"),
-    "Track": ("avis_cli.results", "Track"),
-    "load_model": ("avis_cli.loading", "load_model"),
+    "ClipResult": ("avis_cli.results.clip", "ClipResult"),
+    "Track": ("avis_cli.results.clip", "Track"),
+    "load_model": ("avis_cli.inference.loading", "load_model"),
     "segment_frames": ("avis_cli.segment", "segment_frames"),
     "segment": ("avis_cli.segment", None),
     "evaluate": ("avis_cli.evaluate", None),

@@ -17,17 +17,17 @@ from torch import Tensor
 
 from avis_cli.callable_module import make_callable
 from avis_cli.errors import MediaError, UsageError
-from avis_cli.loading import load_model
+from avis_cli.inference.frames import Sampling, VideoPicture, network_size
+from avis_cli.inference.loading import load_model
+from avis_cli.inference.mask_pass import MaskPass
+from avis_cli.inference.model import Model
+from avis_cli.inference.segment_clip import MAX_GAP, ClipMasks, Embedder, find
+from avis_cli.inference.track_accumulator import Span, encoded
 from avis_cli.media import decode
 from avis_cli.media.clip import ClipInfo, Waveform
-from avis_cli.model.audio import token_windows
-from avis_cli.model.inference import Model
-from avis_cli.model.mask_pass import MaskPass
-from avis_cli.passes.drawn_tracks import Span, encoded
-from avis_cli.passes.find import MAX_GAP, ClipMasks, Embedder, find
-from avis_cli.picture import Sampling, VideoPicture, network_size
+from avis_cli.nn.audio import token_windows
 from avis_cli.progress import Progress, silent
-from avis_cli.results import ClipResult, ModelInfo, Source, Track
+from avis_cli.results.clip import ClipResult, ModelInfo, Source, Track
 
 __all__ = ["segment", "segment_frames"]
 

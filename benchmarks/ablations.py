@@ -17,8 +17,8 @@ from pathlib import Path
 
 import torch
 
-from avis_cli.loading import load_model
-from avis_cli.train.annotations import read_split
+from avis_cli.datasets.training_split import read_split
+from avis_cli.inference.loading import load_model
 from avis_cli.train.baselines.linking import linked_by_appearance
 from avis_cli.train.baselines.rows import WAYS, Way, score
 from avis_cli.train.predict import Hearing

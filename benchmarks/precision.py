@@ -15,7 +15,7 @@ from pathlib import Path
 from pycocotools import mask as coco
 
 import avis_cli
-from avis_cli.results import ClipResult, Track
+from avis_cli.results.clip import ClipResult, Track
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 

@@ -10,12 +10,12 @@ import av
 import numpy as np
 import torch
 
-from avis_cli.model.build import build
-from avis_cli.model.config import PRESETS
-from avis_cli.model.inference import Model
-from avis_cli.model.instances import candidates
-from avis_cli.model.tokens import FrameTokens, TrackQueries
-from avis_cli.model.vggish import Vggish
+from avis_cli.inference.masks import candidates
+from avis_cli.inference.model import Model
+from avis_cli.models.avism.build import build
+from avis_cli.models.avism.config import PRESETS
+from avis_cli.models.tokens import FrameTokens, TrackQueries
+from avis_cli.nn.vggish import Vggish
 
 
 def random_model(preset: str, tracks: int, precision: str = "fp32", device: str = "cpu") -> Model:

@@ -19,10 +19,10 @@ from collections.abc import Callable
 import torch
 from random_model import random_model
 
-from avis_cli.model.config import PRESETS
-from avis_cli.model.inference import Model
-from avis_cli.model.mask_pass import MaskPass
-from avis_cli.model.tokens import FrameTokens
+from avis_cli.inference.mask_pass import MaskPass
+from avis_cli.inference.model import Model
+from avis_cli.models.avism.config import PRESETS
+from avis_cli.models.tokens import FrameTokens
 
 OUTPUT = (720, 1280)
 PRODUCTS = 20

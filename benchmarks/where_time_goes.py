@@ -34,11 +34,11 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 import avis_cli
+from avis_cli.inference import segment_clip as find
+from avis_cli.inference.frames import VideoPicture
+from avis_cli.inference.mask_pass import MaskPass
+from avis_cli.inference.model import Model
 from avis_cli.media import decode
-from avis_cli.model.inference import Model
-from avis_cli.model.mask_pass import MaskPass
-from avis_cli.passes import find
-from avis_cli.picture import VideoPicture
 from avis_cli.writers.masks import write_masks
 from avis_cli.writers.overlay import overlay_clip
 from avis_cli.writers.tracks import write_tracks

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 import avis_cli
 from avis_cli.cli.main import main as avis
 from avis_cli.media import decode
-from avis_cli.results import ClipResult
+from avis_cli.results.clip import ClipResult
 from avis_cli.writers.draw import Painter
 from avis_cli.writers.overlay import overlay_waveform
 from avis_cli.writers.style import STYLES, DrawStyle

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from avis_cli.synth.categories import name_of
-from avis_cli.synth.dataset import clip_seed, make_clip
-from avis_cli.synth.movie import write_movie
-from avis_cli.synth.preview import contact_sheet
-from avis_cli.synth.schedule import Spell
+from avis_cli.datasets.synth.categories import name_of
+from avis_cli.datasets.synth.dataset import clip_seed, make_clip
+from avis_cli.datasets.synth.movie import write_movie
+from avis_cli.datasets.synth.preview import contact_sheet
+from avis_cli.datasets.synth.schedule import Spell
 
 SECONDS = 7
 

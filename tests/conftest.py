@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import paths
+
 # two test processes with one thread each: threads that outnumber the cores wait for each other most of the time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 
-DATA = Path(__file__).parent / "data"
+DATA = paths.DATA
 
 
 @pytest.fixture(autouse=True)
@@ -28,9 +30,9 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A weights file of avism-tiny with random weights, its classes told apart boldly so that tracks come out."""
     import torch
 
-    from avis_cli.model import weights_file
-    from avis_cli.model.build import build
-    from avis_cli.model.config import PRESETS
+    from avis_cli.hub import weights_file
+    from avis_cli.models.avism.build import build
+    from avis_cli.models.avism.config import PRESETS
 
     torch.manual_seed(7)
     network = build(PRESETS["avism-tiny"])
@@ -44,6 +46,6 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tiny_weights: Path) -> Any:
     """The network of ``tiny_weights``, ready on the CPU."""
-    from avis_cli.loading import load_model
+    from avis_cli.inference.loading import load_model
 
     return load_model(tiny_weights)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from paths import ROOT
+
 _FENCE = re.compile(r"(?P<mark>```+)(?P<language>[\w-]*)\s*")
 _COMMENT = re.compile(r"<!--\s*(?P<text>.*?)\s*-->")
 

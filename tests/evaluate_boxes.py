@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from pycocotools import mask as coco
 
-from avis_cli.evaluate.matching import Association, associate
-from avis_cli.evaluate.overlaps import Overlaps, measure
-from avis_cli.evaluate.tracks import Category, Dataset, Mask, PredictedTrack, TruthTrack, Video
+from avis_cli.datasets.tracks import Category, Dataset, Mask, PredictedTrack, TruthTrack, Video
+from avis_cli.evaluate.instances.matching import Association, associate
+from avis_cli.evaluate.instances.overlaps import Overlaps, measure
 
 HEIGHT, WIDTH = 40, 50
 Box = tuple[int, int, int, int]
@@ -90,3 +90,16 @@ def random_video(seed: int, *, identity: int = 1, name: str = "v") -> Video:
         boxes = random_boxes(random, frames, 0.6)
         predictions.append(guess(boxes, int(random.integers(1, 4)), float(random.random())))
     return video(frames, truths, predictions, identity=identity, name=name)
+
+
+def random_overlaps(seed: int) -> Overlaps:
+    """IoUs as no real masks have them: many that compete, many equal ones."""
+    random = np.random.default_rng(seed)
+    frames, truths, guesses = random.integers(0, 7), random.integers(0, 5), random.integers(0, 5)
+    truth_shown, guess_shown = random.random((frames, truths)) < 0.7, random.random((frames, guesses)) < 0.7
+    iou = np.round(random.random((frames, guesses, truths)), int(random.integers(1, 3)))
+    iou *= (random.random(iou.shape) < 0.7) & guess_shown[:, :, None] & truth_shown[:, None, :]
+    area = np.ones_like
+    return Overlaps(
+        iou.transpose(0, 2, 1), truth_shown, guess_shown, area(truth_shown, int), area(guess_shown, int), guess_shown
+    )

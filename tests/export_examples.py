@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from writers_examples import Box, boxes_result
 
-from avis_cli import run_length
-from avis_cli.results import ClipResult
+from avis_cli.results import run_length
+from avis_cli.results.clip import ClipResult
 
 # markup of every text format, separators, a line break, a control character, half a surrogate pair
 ODD_NAME = 'a<b> & "c",\t{d}\n\x07--> \ud800é'

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import zlib
-from pathlib import Path
 
 import numpy as np
+import paths
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-DATA = Path(__file__).parent / "data" / "parity"
+DATA = paths.DATA / "parity"
 
 RESIDUAL_BRANCHES = ("out_proj.weight", "output_proj.weight", "linear2.weight")
 LEARNED_TABLES = ("query_", "fq_pos", "level_embed", "relative_position_bias_table")

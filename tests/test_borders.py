@@ -15,58 +15,32 @@ import avis_cli
 PACKAGE = Path(avis_cli.__file__).parent
 
 # room -> rooms it may import besides those of EVERYWHERE and itself
-ALLOWED = {
+ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "progress": set(),
     "callable_module": set(),
-    "durable": set(),
-    "checked_json": set(),
-    "run_length": set(),
-    "spilled_masks": {"run_length"},
-    "media": set(),
-    "results": {"run_length", "spilled_masks", "media", "checked_json", "results_reader"},
-    "results_reader": {"results", "run_length", "checked_json"},
-    "model": set(),
-    "hub": {"model"},
-    "loading": {"model", "hub"},
-    "picture": {"media"},
-    "passes": {"model", "picture", "run_length", "spilled_masks"},
-    "segment": {"media", "model", "loading", "passes", "picture", "results", "run_length"},
-    "dataset_run": {"media", "loading", "passes", "picture", "results", "run_length", "segment", "writers", "evaluate"},
-    "writers": {"media", "results", "run_length"},
-    "export": {"media", "results", "run_length", "checked_json", "writers"},
-    "evaluate": {"results", "run_length", "checked_json"},
-    "synth": {"media", "results", "run_length"},
-    "train": {
-        "checked_json",
-        "media",
-        "model",
-        "loading",
-        "results",
-        "run_length",
-        "segment",
-        "dataset_run",
-        "evaluate",
-        "synth",
-    },
+    "files": set(),
+    "media": {"files"},
+    "nn": set(),
+    "models": {"nn"},
+    "hub": {"files", "nn", "models"},
+    "results": {"files", "media"},
+    "inference": {"media", "results", "nn", "models", "hub"},
+    "segment": {"media", "results", "nn", "inference"},
+    "writers": {"files", "media", "results"},
+    "export": {"files", "media", "results", "writers"},
+    "datasets": {"files", "media", "results"},
+    "evaluate": {"files", "results", "datasets"},
+    "train": {"files", "nn", "models", "hub", "inference", "datasets", "evaluate"},
+    "batch": {"files", "media", "results", "datasets", "hub", "inference", "segment", "writers"},
     "cli": {
-        "media",
-        "hub",
-        "loading",
-        "results",
-        "run_length",
-        "segment",
-        "dataset_run",
-        "writers",
-        "export",
-        "evaluate",
-        "synth",
-        "train",
+        "files", "media", "results", "hub", "inference", "segment", "writers", "export", "datasets", "evaluate",
+        "train", "batch",
     },
     "__main__": {"cli"},
-}
-EVERYWHERE = {"errors", "progress", "callable_module", "durable"}
-TENSORS = {"model", "train", "segment", "passes"}
+}  # fmt: skip
+EVERYWHERE = {"errors", "progress", "callable_module"}
+TENSORS = {"nn", "models", "hub", "inference", "segment", "train"}
 HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS}
 
 

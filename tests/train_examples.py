@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from avis_cli.synth.layout import SplitRequest, write_split
+from avis_cli.datasets.synth.layout import SplitRequest, write_split
 from avis_cli.train.losses import LossWeights
 from avis_cli.train.recipe import BatchShape, Recipe
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from avis_cli import run_length
-from avis_cli.results import ClipResult, ModelInfo, Source, SourceAudio, Track
+from avis_cli.results import run_length
+from avis_cli.results.clip import ClipResult, ModelInfo, Source, SourceAudio, Track
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 

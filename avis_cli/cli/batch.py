@@ -17,11 +17,11 @@ from avis_cli.progress import Progress, silent
 
 if TYPE_CHECKING:
     from avis_cli.cli.inputs import Job
+    from avis_cli.files.output_folder import OutputFolder
     from avis_cli.hub import ResolvedWeights
-    from avis_cli.loading import Model
+    from avis_cli.inference.loading import Model
     from avis_cli.media.clip import ClipInfo
-    from avis_cli.results import ClipResult
-    from avis_cli.writers.output_folder import OutputFolder
+    from avis_cli.results.clip import ClipResult
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Batch:
 
         Raises AvisError for what can be seen to fail.
         """
-        from avis_cli.writers.output_folder import checksum, fingerprint, is_complete
+        from avis_cli.files.output_folder import checksum, fingerprint, is_complete
 
         clip = self._look(job)
         weights = self._find_weights()
@@ -97,7 +97,7 @@ class Batch:
 
     def folder(self, plan: Plan) -> OutputFolder:
         """The folder that a job's results go to."""
-        from avis_cli.writers.output_folder import OutputFolder
+        from avis_cli.files.output_folder import OutputFolder
 
         return OutputFolder(plan.job.target, overwrite=self._overwrite, fingerprint=plan.fingerprint)
 
@@ -151,8 +151,8 @@ class Batch:
 
     def _look(self, job: Job) -> ClipInfo:
         # what can be seen to fail without the network fails before it is found and loaded
+        from avis_cli.files.output_folder import OutputFolder
         from avis_cli.media import decode
-        from avis_cli.writers.output_folder import OutputFolder
 
         clip = decode.probe(job.source, audio_track=self._settings.audio_track, **self._limits)
         if not (self._settings.allow_silent or self._settings.mute):
@@ -171,7 +171,7 @@ class Batch:
             return self._weights
 
     def _load(self, weights: ResolvedWeights, worker: int) -> Model:
-        from avis_cli import loading
+        from avis_cli.inference import loading
 
         if worker not in self._models:
             self._models[worker] = loading.load(weights, place(self.devices[worker]), self._settings.precision)
@@ -198,7 +198,7 @@ def _require_unchanged(plan: Plan) -> None:
 
 def _tidy(job: Job) -> None:
     """Remove what a killed run left beside results that were complete before."""
-    from avis_cli.writers import partial
+    from avis_cli.files import partial
 
     partial.remove_leftovers(job.target)
 

@@ -24,8 +24,8 @@ from avis_cli.progress import Progress
 
 if TYPE_CHECKING:
     from avis_cli.cli.inputs import Job
-    from avis_cli.results import ClipResult
-    from avis_cli.writers.output_folder import OutputFolder
+    from avis_cli.files.output_folder import OutputFolder
+    from avis_cli.results.clip import ClipResult
 
 
 class Crew:

@@ -18,7 +18,7 @@ def require_devices(devices: tuple[str, ...]) -> None:
     """Raise UsageError if one of them is not on this machine."""
     for device in devices:
         if device not in ("auto", "cpu"):  # these are always there, and asking for others takes a second
-            from avis_cli.loading import choose_device
+            from avis_cli.inference.loading import choose_device
 
             choose_device(device)
 
@@ -30,6 +30,6 @@ def place(device: str) -> str:
     """
     if device != "auto":
         return device
-    from avis_cli.loading import choose_device
+    from avis_cli.inference.loading import choose_device
 
     return str(choose_device(device, console.warn))

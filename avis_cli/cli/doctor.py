@@ -76,7 +76,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
-    from avis_cli.loading import available_devices
+    from avis_cli.inference.loading import available_devices
 
     for name, detail in available_devices():
         yield Finding(True, f"device {name}", detail)

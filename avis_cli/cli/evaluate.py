@@ -18,11 +18,11 @@ from avis_cli.cli.console import Debug, Quiet
 from avis_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from avis_cli.evaluate.cost import Costs
-    from avis_cli.evaluate.scores import Evaluation
-    from avis_cli.evaluate.scores_file import Report
-    from avis_cli.evaluate.tables import Table
-    from avis_cli.evaluate.tracks import Dataset
+    from avis_cli.datasets.tracks import Dataset
+    from avis_cli.evaluate.instances.scores import Evaluation
+    from avis_cli.evaluate.report.cost import Costs
+    from avis_cli.evaluate.report.scores_file import Report
+    from avis_cli.evaluate.report.tables import Table
 
 
 class Format(str, Enum):
@@ -166,10 +166,10 @@ def score_files(
 
     ``predict`` makes the file ``pred`` once nothing else is left that could be refused.
     """
-    from avis_cli.evaluate.json_file import DEFAULT_MAX_BYTES
+    from avis_cli.datasets.truth import read_truth
     from avis_cli.evaluate.predictions import read_predictions
-    from avis_cli.evaluate.scores_file import read_scores
-    from avis_cli.evaluate.truth import read_truth
+    from avis_cli.evaluate.report.scores_file import read_scores
+    from avis_cli.files.json_file import DEFAULT_MAX_BYTES
 
     max_bytes = reading.max_bytes or DEFAULT_MAX_BYTES
     _check_plots(presentation)
@@ -196,7 +196,7 @@ def score_files(
 
 def _check_plots(presentation: Presentation) -> None:
     if presentation.plots is not None:
-        from avis_cli.evaluate.plots import check_plots
+        from avis_cli.evaluate.report.plots import check_plots
 
         check_plots()
 
@@ -214,18 +214,18 @@ def _same_file(one: Path, other: Path) -> bool:
 def _open_output(output: Path | None) -> AbstractContextManager[Path | None]:
     if output is None:
         return nullcontext()
-    from avis_cli.writers.output_file import output_file
+    from avis_cli.files.output_file import output_file
 
     return output_file(output, overwrite=True)
 
 
 def score(dataset: Dataset, presentation: Presentation, other: Report | None, jobs: int) -> Outcome:
     """Every number that ``presentation`` shows."""
-    from avis_cli.evaluate.compare import differences
-    from avis_cli.evaluate.cost import find_costs
-    from avis_cli.evaluate.reference import published
-    from avis_cli.evaluate.scores import evaluate_dataset
-    from avis_cli.evaluate.scores_file import report_of
+    from avis_cli.evaluate.instances.scores import evaluate_dataset
+    from avis_cli.evaluate.report.compare import differences
+    from avis_cli.evaluate.report.cost import find_costs
+    from avis_cli.evaluate.report.reference import published
+    from avis_cli.evaluate.report.scores_file import report_of
 
     with console.progress_bar() as progress:
         evaluation = evaluate_dataset(dataset, jobs=jobs, progress=progress)
@@ -253,8 +253,8 @@ def show(outcome: Outcome, presentation: Presentation) -> None:
 
 
 def _save_plots(evaluation: Evaluation, folder: Path) -> None:
-    from avis_cli.evaluate.plots import figures
-    from avis_cli.writers.output_file import output_file
+    from avis_cli.evaluate.report.plots import figures
+    from avis_cli.files.output_file import output_file
 
     for name, figure in figures(evaluation):
         with output_file(folder / name, overwrite=True) as temporary:
@@ -272,7 +272,7 @@ def _rendered(outcome: Outcome, presentation: Presentation, format: Format) -> s
     if format is Format.json:
         return json.dumps(outcome.document, indent=1, ensure_ascii=True, allow_nan=False)
     if format is Format.csv:
-        from avis_cli.evaluate.report import to_csv
+        from avis_cli.evaluate.report.printed import to_csv
 
         return to_csv(outcome.report).rstrip("\n")
     tables = _tables(outcome, presentation)
@@ -283,10 +283,10 @@ def _rendered(outcome: Outcome, presentation: Presentation, format: Format) -> s
 
 
 def _tables(outcome: Outcome, presentation: Presentation) -> list[Table]:
-    from avis_cli.evaluate.compare import compare
-    from avis_cli.evaluate.cost import cost_tables
-    from avis_cli.evaluate.reference import reference_table
-    from avis_cli.evaluate.report import breakdowns, overall
+    from avis_cli.evaluate.report.compare import compare
+    from avis_cli.evaluate.report.cost import cost_tables
+    from avis_cli.evaluate.report.printed import breakdowns, overall
+    from avis_cli.evaluate.report.reference import reference_table
 
     tables = [overall(outcome.report), *breakdowns(outcome.report)]
     if outcome.other is not None:
@@ -299,7 +299,7 @@ def _tables(outcome: Outcome, presentation: Presentation) -> list[Table]:
 
 
 def _print_reference(format: Format) -> None:
-    from avis_cli.evaluate.reference import published, reference_table
+    from avis_cli.evaluate.report.reference import published, reference_table
 
     entries = published()
     if format is Format.json:

@@ -78,7 +78,7 @@ class DataRun:
 
     def truth(self) -> Path:
         """The annotations. Raises UsageError if there can be none."""
-        from avis_cli.dataset_run.layout import truth_file
+        from avis_cli.datasets.aviseg_files import truth_file
 
         return truth_file(self.data, self.split)
 
@@ -91,9 +91,9 @@ class DataRun:
 
     def predict(self, results: Path) -> None:
         """Run the model, or what is left of an earlier run."""
-        from avis_cli import loading
-        from avis_cli.dataset_run import run_dataset
-        from avis_cli.evaluate.json_file import DEFAULT_MAX_BYTES
+        from avis_cli.batch.dataset import run_dataset
+        from avis_cli.files.json_file import DEFAULT_MAX_BYTES
+        from avis_cli.inference import loading
 
         model = loading.load(self._weights, place(self.device), self.precision)
         with console.progress_bar() as progress:

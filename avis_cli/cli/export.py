@@ -17,7 +17,7 @@ from avis_cli.errors import AvisError, UsageError
 
 if TYPE_CHECKING:
     from avis_cli.export.formats import Format
-    from avis_cli.results import ClipResult
+    from avis_cli.results.clip import ClipResult
 
 SOME_FAILED = 3  # exit code where some inputs of several failed
 DEFAULT_FOLDER = Path("avis_export")
@@ -67,7 +67,7 @@ def export(
     from avis_cli.export.request import Request
     from avis_cli.export.run import export as write
     from avis_cli.export.run import require_video
-    from avis_cli.results import ClipResult
+    from avis_cli.results.clip import ClipResult
 
     form = FORMATS[to.value]
     require_video(form, Request(video))

@@ -17,7 +17,7 @@ from avis_cli.writers.style import DEFAULT_PALETTE, DrawStyle, StyleName
 
 if TYPE_CHECKING:
     from avis_cli.media.clip import ClipInfo
-    from avis_cli.results import ClipResult
+    from avis_cli.results.clip import ClipResult
 
 
 def render(
@@ -61,9 +61,9 @@ def _render(
     tracks: Path, clip: Path, output: Path, overwrite: bool, audio_track: str | None, max_pixels: int | None,
     style: DrawStyle,
 ) -> None:  # fmt: skip
+    from avis_cli.files.output_file import output_file
     from avis_cli.media import decode
-    from avis_cli.results import ClipResult
-    from avis_cli.writers.output_file import output_file
+    from avis_cli.results.clip import ClipResult
     from avis_cli.writers.overlay import overlay_clip
 
     limit = decode.DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels

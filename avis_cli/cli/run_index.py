@@ -22,7 +22,7 @@ def write_run_index(output: Path, jobs: Iterable[Job]) -> None:
 
     Where the page cannot be written the user is told: the results themselves are complete.
     """
-    from avis_cli.writers.output_file import output_file
+    from avis_cli.files.output_file import output_file
     from avis_cli.writers.report import read_summary, write_index
 
     entries = []

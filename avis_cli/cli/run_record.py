@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from avis_cli import __version__
 from avis_cli.cli import console
 from avis_cli.errors import OutputError
-from avis_cli.writers import partial
-from avis_cli.writers.output_file import output_file
+from avis_cli.files import partial
+from avis_cli.files.output_file import output_file
 
 if TYPE_CHECKING:
     from avis_cli.cli.inputs import Job

@@ -224,7 +224,7 @@ def _several(
     from avis_cli.cli.crew import Crew
     from avis_cli.cli.run_bar import run_bar
     from avis_cli.cli.tally import Tally
-    from avis_cli.writers import partial
+    from avis_cli.files import partial
 
     tally = Tally(batch, as_json=as_json, record=record)
     made = {

@@ -16,8 +16,8 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
+from avis_cli.files import partial
 from avis_cli.progress import Progress
-from avis_cli.writers import partial
 
 Outcome = TypeVar("Outcome")
 

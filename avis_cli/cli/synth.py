@@ -16,7 +16,7 @@ from avis_cli.cli.console import Debug, Quiet
 from avis_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from avis_cli.synth.layout import SplitRequest
+    from avis_cli.datasets.synth.layout import SplitRequest
 
 _ON_A_SHEET = 4  # clips of a contact sheet
 _WORTH_PROCESSES = 64  # clips from which on starting further processes saves time
@@ -51,7 +51,7 @@ def synth(
 
     Without --videos nothing is made: --preview then shows the first clips, --stats reads the split that is in OUT.
     """
-    from avis_cli.synth.layout import SplitRequest, split_files
+    from avis_cli.datasets.synth.layout import SplitRequest, split_files
 
     if videos is None and not (preview or stats):
         raise UsageError("nothing to do", hint="say how many clips with --videos, or give --preview or --stats")
@@ -74,7 +74,7 @@ def read_size(text: str) -> tuple[int, int]:
 
 
 def _write(out: Path, request: SplitRequest, jobs: int | None, overwrite: bool) -> None:
-    from avis_cli.synth.layout import write_split
+    from avis_cli.datasets.synth.layout import write_split
 
     if jobs is None:
         jobs = (os.cpu_count() or 1) if request.videos >= _WORTH_PROCESSES else 1
@@ -85,7 +85,7 @@ def _write(out: Path, request: SplitRequest, jobs: int | None, overwrite: bool) 
 
 
 def _write_preview(out: Path, request: SplitRequest) -> None:
-    from avis_cli.synth.preview import write_preview
+    from avis_cli.datasets.synth.preview import write_preview
 
     console.result(str(write_preview(out, request, clips=min(request.videos, _ON_A_SHEET))))
 
@@ -93,7 +93,7 @@ def _write_preview(out: Path, request: SplitRequest) -> None:
 def _print_stats(objects: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from avis_cli.synth import stats
+    from avis_cli.datasets.synth import stats
 
     measured = stats.measure_file(objects)
     if as_json:

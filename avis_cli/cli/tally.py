@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from avis_cli.cli.inputs import Job
     from avis_cli.cli.run_bar import RunBar
     from avis_cli.cli.run_record import RunRecord
-    from avis_cli.results import ClipResult
+    from avis_cli.results.clip import ClipResult
 
 
 class Tally:
@@ -39,7 +39,7 @@ class Tally:
 
     def skipped(self, plan: Plan) -> None:
         """The results of an input were there before."""
-        from avis_cli.writers.output_folder import read_about
+        from avis_cli.files.output_folder import read_about
 
         tracks = read_about(plan.job.target).get("tracks")
         with self._lock:

@@ -31,9 +31,9 @@ def evaluate(
 
     Raises ``AnnotationError`` where either does not mean what its format says.
     """
+    from avis_cli.datasets.truth import read_truth
+    from avis_cli.evaluate.instances.scores import evaluate_dataset
     from avis_cli.evaluate.predictions import read_predictions
-    from avis_cli.evaluate.scores import evaluate_dataset
-    from avis_cli.evaluate.truth import read_truth
 
     truth = read_truth(gt, allow_empty=allow_empty)
     dataset = read_predictions(pred, truth, ignore_unknown=ignore_unknown, annotation_fps=annotation_fps)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from avis_cli.checked_json import Node
+from avis_cli.datasets.segmentation import Frame, read_masks
+from avis_cli.datasets.tracks import Dataset, PredictedTrack, Video
+from avis_cli.datasets.truth import segmentations_of
 from avis_cli.errors import AnnotationError
 from avis_cli.evaluate import track_files
-from avis_cli.evaluate.json_file import DEFAULT_MAX_BYTES, read_json
-from avis_cli.evaluate.segmentation import Frame, read_masks
-from avis_cli.evaluate.tracks import Dataset, PredictedTrack, Video
-from avis_cli.evaluate.truth import segmentations_of
+from avis_cli.files.json_file import DEFAULT_MAX_BYTES, read_json
+from avis_cli.files.strict_json import Node
 
 
 def read_predictions(

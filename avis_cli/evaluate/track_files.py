@@ -20,11 +20,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from avis_cli.checked_json import Node
+from avis_cli.datasets.segmentation import Frame, read_masks
+from avis_cli.datasets.tracks import Dataset, Mask, PredictedTrack, Video
 from avis_cli.errors import AnnotationError
-from avis_cli.evaluate.json_file import read_json
-from avis_cli.evaluate.segmentation import Frame, read_masks
-from avis_cli.evaluate.tracks import Dataset, Mask, PredictedTrack, Video
+from avis_cli.files.json_file import read_json
+from avis_cli.files.strict_json import Node
 
 FILE_NAME = "tracks.json"
 _FORMAT, _VERSION = "avis-tracks", 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from avis_cli.export.names import track_label
 from avis_cli.export.request import Request
-from avis_cli.results import ClipResult
+from avis_cli.results.clip import ClipResult
 
 
 def write(target: Path, result: ClipResult, request: Request) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from avis_cli.results import ClipResult, Track
+from avis_cli.results.clip import ClipResult, Track
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from avis_cli.export.names import category_name
 from avis_cli.export.request import Request
 from avis_cli.export.source_frames import write_pictures
-from avis_cli.results import ClipResult
+from avis_cli.results.clip import ClipResult
 
 _DIGITS = 6
 

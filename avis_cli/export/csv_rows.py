@@ -7,7 +7,7 @@ from pathlib import Path
 
 from avis_cli.export.names import category_name, plain
 from avis_cli.export.request import Request
-from avis_cli.results import ClipResult
+from avis_cli.results.clip import ClipResult
 
 COLUMNS = ("file", "track", "category_id", "category", "score", "start", "end")
 

@@ -18,10 +18,10 @@ from xml.sax.xmlreader import AttributesImpl
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli import run_length
 from avis_cli.export.names import category_name, clip_name
 from avis_cli.export.request import Request
-from avis_cli.results import ClipResult, Track
+from avis_cli.results import run_length
+from avis_cli.results.clip import ClipResult, Track
 
 _NO_DATE = (1980, 1, 1, 0, 0, 0)  # the same result gives the same bytes
 _ROUNDING = Fraction(1, 10**6)  # seconds

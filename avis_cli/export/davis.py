@@ -12,7 +12,7 @@ from avis_cli.export.flat import flat_frames
 from avis_cli.export.names import clip_name
 from avis_cli.export.request import Request
 from avis_cli.export.source_frames import write_pictures
-from avis_cli.results import ClipResult
+from avis_cli.results.clip import ClipResult
 from avis_cli.writers.colours import track_colours
 
 MAX_OBJECTS = 254  # readers take index 255 for void

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli import run_length
 from avis_cli.export.request import Request
-from avis_cli.results import ClipResult
+from avis_cli.results import run_length
+from avis_cli.results.clip import ClipResult
 
 
 def flat_frames(

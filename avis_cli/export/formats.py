@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from avis_cli.export.request import Request
-from avis_cli.results import ClipResult
+from avis_cli.results.clip import ClipResult
 
 
 class Video(Enum):

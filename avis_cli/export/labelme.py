@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli import run_length
 from avis_cli.export.names import category_name
 from avis_cli.export.request import Request
 from avis_cli.export.source_frames import write_pictures
-from avis_cli.results import ClipResult
+from avis_cli.results import run_length
+from avis_cli.results.clip import ClipResult
 
 Polygon = list[list[float]]
 

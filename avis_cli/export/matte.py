@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli import run_length
 from avis_cli.errors import AnnotationError, UsageError
 from avis_cli.export.request import Request
 from avis_cli.export.source_frames import open_source
 from avis_cli.media.alpha import ENDINGS, write_video_with_alpha
 from avis_cli.media.clip import Frame
 from avis_cli.media.decode import FrameReader
-from avis_cli.results import ClipResult
+from avis_cli.results import run_length
+from avis_cli.results.clip import ClipResult
 from avis_cli.writers.overlay import overlay_span
 
 _MARGIN = 16  # pixels around an object that keep their colour: a codec's blocks and soft edges reach so far

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from avis_cli import run_length
 from avis_cli.errors import OutputError
 from avis_cli.export.flat import flat_frames
 from avis_cli.export.names import category_name, clip_name
 from avis_cli.export.request import Request
 from avis_cli.export.source_frames import write_pictures
-from avis_cli.results import ClipResult
+from avis_cli.results import run_length
+from avis_cli.results.clip import ClipResult
 
 IGNORED = 10  # the class of regions that count for nothing
 MAX_CLASS = 64  # 65 x 1000 + 999 exceeds 16 bits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from avis_cli.results import ClipResult, Track
+from avis_cli.results.clip import ClipResult, Track
 
 _LONGEST = 120  # letters of a file name; systems allow 255 bytes, and an ending follows
 

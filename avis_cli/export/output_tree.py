@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from avis_cli.errors import OutputError
-from avis_cli.writers import partial
+from avis_cli.files import partial
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from avis_cli.errors import UsageError
 from avis_cli.export.formats import Format, Video
 from avis_cli.export.output_tree import output_tree
 from avis_cli.export.request import Request
-from avis_cli.results import ClipResult
-from avis_cli.writers import partial
-from avis_cli.writers.output_file import output_file
+from avis_cli.files import partial
+from avis_cli.files.output_file import output_file
+from avis_cli.results.clip import ClipResult
 
 
 def export(

@@ -15,7 +15,7 @@ from avis_cli.errors import AnnotationError, MediaError, UsageError
 from avis_cli.export.request import Request
 from avis_cli.media.clip import ClipInfo, Frame
 from avis_cli.media.decode import FrameReader, probe
-from avis_cli.results import ClipResult
+from avis_cli.results.clip import ClipResult
 
 _ROUNDING = Fraction(1, 10**6)  # seconds; JSON times are floats, those of frames are exact
 _JPEG_QUALITY = 95

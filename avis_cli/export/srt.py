@@ -7,7 +7,7 @@ from pathlib import Path
 from avis_cli.export.captions import captions, clock
 from avis_cli.export.names import track_label
 from avis_cli.export.request import Request
-from avis_cli.results import ClipResult
+from avis_cli.results.clip import ClipResult
 
 # SubRip has no way to escape what players take for markup: letters that look the same stand for it
 _LOOKALIKES = str.maketrans({"<": "‹", ">": "›", "{": "❴", "}": "❵"})

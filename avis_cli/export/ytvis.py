@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from avis_cli.export.request import Request
-from avis_cli.results import ClipResult, Track
-from avis_cli.run_length import RunLength
+from avis_cli.results.clip import ClipResult, Track
+from avis_cli.results.run_length import RunLength
 
 
 def write(target: Path, result: ClipResult, request: Request) -> None:

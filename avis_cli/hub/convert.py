@@ -17,8 +17,8 @@ from avis_cli.hub import store
 from avis_cli.hub.lookup import resolve
 from avis_cli.hub.manifest import load_manifest
 from avis_cli.hub.model_card import model_card
-from avis_cli.model.config import PRESETS, AvismConfig
-from avis_cli.model.safetensors_header import read_header
+from avis_cli.hub.safetensors_header import read_header
+from avis_cli.models.avism.config import PRESETS, AvismConfig
 from avis_cli.progress import Progress, silent
 
 HASHED_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth")  # published weights carry the start of their SHA-256 in the name
@@ -47,7 +47,7 @@ def import_released(
     ``name``: which preset it is; told by the tensors' names if None. Every tensor has to match the preset's network.
     Raises WeightsError for a file that does not, UsageError if there is an import of that name already.
     """
-    from avis_cli.model import released, weights_file
+    from avis_cli.hub import released, weights_file
 
     if vggish is not None:
         _check_name(vggish, progress)

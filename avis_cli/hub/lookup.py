@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avis_cli.errors import WeightsError
+from avis_cli.files.regular_file import require_regular
 from avis_cli.hub import download, store
 from avis_cli.hub.download import HubFile
 from avis_cli.hub.manifest import Entry, Manifest, load_manifest
-from avis_cli.model.regular_file import require_regular
 from avis_cli.progress import Progress, silent
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl")
@@ -147,6 +147,6 @@ def preset_in(path: Path) -> str | None:
     """The preset a safetensors file names in its metadata; None where it names none."""
     if path.suffix.lower() != ".safetensors":
         return None
-    from avis_cli.model.safetensors_header import read_header
+    from avis_cli.hub.safetensors_header import read_header
 
     return read_header(path).metadata.get("preset")

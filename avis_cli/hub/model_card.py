@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from avis_cli.hub.lookup import ResolvedWeights
 from avis_cli.hub.manifest import Entry
-from avis_cli.model.config import AvismConfig
+from avis_cli.models.avism.config import AvismConfig
 
 LICENCES = {"MIT": "mit"}  # as we write them -> as the Hub's index knows them
 

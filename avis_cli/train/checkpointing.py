@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from avis_cli.durable import sync
 from avis_cli.errors import OutputError, WeightsError
+from avis_cli.files.durable import sync
 
 NAME = "checkpoint.pt"
 VERSION = 1

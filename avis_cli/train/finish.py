@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from avis_cli import __version__
-from avis_cli.model.avism import Avism
-from avis_cli.model.inference import Model
+from avis_cli.inference.model import Model
+from avis_cli.models.avism.network import Avism
 from avis_cli.progress import Progress
 from avis_cli.train.predict import Hearing, predict
 from avis_cli.train.recipe import Recipe

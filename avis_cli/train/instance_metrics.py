@@ -10,7 +10,7 @@ import numpy as np
 from pycocotools import mask as coco
 from scipy.optimize import linear_sum_assignment
 
-from avis_cli.evaluate.tracks import Dataset, Mask, PredictedTrack, TruthTrack
+from avis_cli.datasets.tracks import Dataset, Mask, PredictedTrack, TruthTrack
 
 OVERLAP = 0.5  # IoU above which a track, or a silent object, counts as found
 

@@ -12,9 +12,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from avis_cli.model.avism import Avism
-from avis_cli.model.pixel_decoder import PixelFeatures
-from avis_cli.model.tokens import FramePredictions, TrackPredictions
+from avis_cli.models.avism.network import Avism
+from avis_cli.models.tokens import FramePredictions, TrackPredictions
+from avis_cli.nn.pixel_decoder import PixelFeatures
 from avis_cli.train.association import gate_loss, gate_values, similarity_loss
 from avis_cli.train.auxiliary import CategoryMap, FineLoss, FineMap, MapLoss, SoundTags, TagLoss
 from avis_cli.train.clips import Batch

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from avis_cli.model.avism import Avism
+from avis_cli.models.avism.network import Avism
 from avis_cli.train.recipe import Recipe
 
 # modules whose own parameters are not decayed, as in the released training: norms and embeddings

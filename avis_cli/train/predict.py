@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from avis_cli.evaluate.tracks import Category, Dataset, Mask, PredictedTrack, TruthTrack, Video
-from avis_cli.model.gate import hear
-from avis_cli.model.inference import Model
-from avis_cli.model.instances import MaskSizes, candidates, decode_masks
-from avis_cli.model.tokens import FrameTokens
+from avis_cli.datasets.tracks import Category, Dataset, Mask, PredictedTrack, TruthTrack, Video
+from avis_cli.inference.gate import hear
+from avis_cli.inference.masks import MaskSizes, candidates, decode_masks
+from avis_cli.inference.model import Model
+from avis_cli.models.tokens import FrameTokens
 from avis_cli.progress import Progress, silent
 from avis_cli.train.clips import RawClip
 from avis_cli.train.source import ClipSource

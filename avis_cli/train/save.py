@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from avis_cli.model import vggish, weights_file
-from avis_cli.model.avism import Avism
+from avis_cli.hub import weights_file
+from avis_cli.models.avism.network import Avism
+from avis_cli.nn import vggish
 
 NAME = "model.safetensors"
 PRETRAINED = "pretrained.safetensors"  # as the auxiliary losses alone left them

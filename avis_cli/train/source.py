@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 from scipy.io import wavfile
 
+from avis_cli.datasets.training_split import ClipEntry, SplitEntries
 from avis_cli.errors import AnnotationError, MediaError
-from avis_cli.model import audio
-from avis_cli.train.annotations import ClipEntry, SplitEntries
+from avis_cli.nn import audio
 from avis_cli.train.clips import RawClip
 
 

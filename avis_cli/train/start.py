@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from avis_cli.errors import UsageError
-from avis_cli.loading import load_model
-from avis_cli.model import checkpoint, weights_file
-from avis_cli.model.avism import Avism
-from avis_cli.model.build import build
-from avis_cli.model.config import PRESETS, AvismConfig
-from avis_cli.model.vggish import load_vggish
+from avis_cli.hub import weights_file
+from avis_cli.inference.loading import load_model
+from avis_cli.models.avism import checkpoint
+from avis_cli.models.avism.build import build
+from avis_cli.models.avism.config import PRESETS, AvismConfig
+from avis_cli.models.avism.network import Avism
+from avis_cli.nn.vggish import load_vggish
 
 CLASS_HEADS = ("localizer.class_head", "tracker.class_head")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
+from avis_cli.datasets.training_split import read_split
 from avis_cli.errors import AnnotationError, OutputError, UsageError
-from avis_cli.model.inference import choose_device
+from avis_cli.inference.model import choose_device
 from avis_cli.progress import Progress, silent
 from avis_cli.train import checkpointing
-from avis_cli.train.annotations import read_split
 from avis_cli.train.budget import Budget
 from avis_cli.train.data import Sampler
 from avis_cli.train.distributed import Processes, joined

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from avis_cli.evaluate.scores import evaluate_dataset
-from avis_cli.evaluate.tracks import Dataset, Mask, Video
+from avis_cli.datasets.tracks import Dataset, Mask, Video
+from avis_cli.evaluate.instances.scores import evaluate_dataset
 from avis_cli.train.instance_metrics import count_twins, share_suppressed
 from avis_cli.train.predict import Predicted
 

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli import run_length
 from avis_cli.media.clip import Waveform
-from avis_cli.results import ClipResult, Track
+from avis_cli.results import run_length
+from avis_cli.results.clip import ClipResult, Track
 from avis_cli.writers.backdrop import Blur, Effect, Spotlight
 from avis_cli.writers.colours import text_colour
 from avis_cli.writers.layer import Area, Layer

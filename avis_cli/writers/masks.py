@@ -10,7 +10,7 @@ from PIL import Image
 
 from avis_cli.errors import OutputError
 from avis_cli.progress import Progress, silent
-from avis_cli.results import ClipResult
+from avis_cli.results.clip import ClipResult
 from avis_cli.writers.colours import MAX_TRACKS, Palette, palette
 
 

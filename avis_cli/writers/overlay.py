@@ -13,9 +13,9 @@ from avis_cli.errors import MediaError
 from avis_cli.media.clip import SAMPLE_RATE, ClipInfo, Frame, Waveform
 from avis_cli.media.decode import DEFAULT_MAX_PIXELS, FrameReader, read_waveform
 from avis_cli.media.encode import write_video
+from avis_cli.media.prefetch import ahead
 from avis_cli.progress import Progress, silent
-from avis_cli.results import ClipResult
-from avis_cli.writers.ahead import ahead
+from avis_cli.results.clip import ClipResult
 from avis_cli.writers.draw import Painter
 from avis_cli.writers.style import DrawStyle
 

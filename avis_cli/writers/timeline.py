@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.media.clip import Waveform
-from avis_cli.results import Track
+from avis_cli.results.clip import Track
 from avis_cli.writers.colours import Colour, Palette, palette
 from avis_cli.writers.patch import Patch, Sheet, rounded_box, text_coverage, text_size
 

@@ -9,8 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from avis_cli import run_length
-from avis_cli.results import ClipResult, Track
+from avis_cli.results import run_length
+from avis_cli.results.clip import ClipResult, Track
 
 _NO_TRACKS = '"tracks": []\n}\n'  # how the text of a result without tracks ends
 

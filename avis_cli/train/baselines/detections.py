@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avis_cli.model.inference import Model
-from avis_cli.model.instances import MaskSizes, candidates, decode_masks
+from avis_cli.inference.masks import MaskSizes, candidates, decode_masks
+from avis_cli.inference.model import Model
 from avis_cli.train.clips import RawClip
 from avis_cli.train.predict import THRESHOLD, Hearing, heard_embeddings
 

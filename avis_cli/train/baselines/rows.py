@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from avis_cli.evaluate.tracks import Category, Dataset
-from avis_cli.model.inference import Model
+from avis_cli.datasets.tracks import Category, Dataset
+from avis_cli.inference.model import Model
 from avis_cli.progress import Progress, silent
 from avis_cli.train.baselines.detections import Detection, detect
 from avis_cli.train.baselines.linking import Trail, as_tracks, linked_by_appearance

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avis_cli.errors import MediaError
 from avis_cli.media.clip import ClipInfo
 from avis_cli.media.decode import DEFAULT_MAX_PIXELS, FrameReader
-from avis_cli.results import ClipResult
+from avis_cli.results.clip import ClipResult
 from avis_cli.writers.colours import Palette
 from avis_cli.writers.overlay import overlay_span, overlay_waveform
 from avis_cli.writers.report.page import write_report

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from avis_cli.media.clip import Waveform
-from avis_cli.results import ClipResult, Track
+from avis_cli.results.clip import ClipResult, Track
 from avis_cli.writers.colours import Palette, palette, text_colour
 from avis_cli.writers.report.links import link
 from avis_cli.writers.report.page_masks import PageMasks, fit_masks

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from avis_cli import run_length
-from avis_cli.results import ClipResult
-from avis_cli.run_length import RunLength
+from avis_cli.results import run_length
+from avis_cli.results.clip import ClipResult
+from avis_cli.results.run_length import RunLength
 from avis_cli.writers.report.template import embedded_json
 
 _LARGEST = 960  # pixels on the longer side; the page shows a clip hardly larger

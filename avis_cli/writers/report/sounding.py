@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from avis_cli.media.clip import Waveform
-from avis_cli.results import ClipResult
+from avis_cli.results.clip import ClipResult
 from avis_cli.writers.timeline import envelope
 
 Span = tuple[float, float]  # seconds

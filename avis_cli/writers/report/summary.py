@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from avis_cli.errors import OutputError
-from avis_cli.results import ClipResult, Track
+from avis_cli.results.clip import ClipResult, Track
 from avis_cli.writers.report.sounding import clip_span, seconds_covered
 from avis_cli.writers.timeline import track_name
 

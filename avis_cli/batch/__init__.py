@@ -1,0 +1,1 @@
+"""Many inputs: the steps of one, which is worked on when, and what became of each."""

@@ -1,0 +1,172 @@
+"""Every video of a split through one model -> a results list, one video after another, to be continued if cut off."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avis_cli import __version__
+from avis_cli.batch.dataset_sound import hear_clip
+from avis_cli.batch.results_list import ResultsList, is_complete
+from avis_cli.datasets.aviseg_files import ClipFiles, find_clip, truth_file
+from avis_cli.datasets.tracks import Category, Video
+from avis_cli.datasets.truth import read_truth
+from avis_cli.errors import AnnotationError, UsageError
+from avis_cli.files.json_file import DEFAULT_MAX_BYTES
+from avis_cli.inference.frames import network_size
+from avis_cli.inference.loading import Model
+from avis_cli.inference.segment_clip import find
+from avis_cli.inference.still_frames import StillPicture
+from avis_cli.progress import Progress, silent
+from avis_cli.results import run_length
+from avis_cli.results.clip import ClipResult, Source
+from avis_cli.segment import THRESHOLD, describe
+
+
+def _ignore(note: str) -> None:
+    """For callers who want no notes."""
+
+
+def run_dataset(
+    model: Model,
+    data: str | os.PathLike[str],
+    split: str,
+    output: str | os.PathLike[str],
+    *,
+    threshold: float = THRESHOLD,
+    gate: bool | None = None,
+    mute: bool = False,
+    null_empty: bool = False,
+    overwrite: bool = False,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    progress: Progress = silent,
+    note: Callable[[str], None] = _ignore,
+) -> Path:
+    """The results list of ``model`` on a split of a dataset in AVISeg's layout (see ``layout``), at ``output``.
+
+    The network looks at the annotated frames, taken as ``model.config.fps`` a second, which is one for every preset.
+    Sound comes from the WAV; a network that reads VGGish embeddings takes those of FEATAudios where they are there.
+    ``mute``: silence in place of it. ``threshold``, ``gate``: as ``segment`` has them. ``null_empty``: null where a
+    track has no mask, in place of the all-zero run length that the released program writes.
+
+    Finished videos are kept beside ``output`` until all are there; the same call goes on after them. A list that is
+    complete and was made with the same settings, weights and annotations is used again; ``overwrite`` starts anew.
+    ``max_bytes`` bounds the annotations. ``note`` is told, in a line each, what is used again.
+    Raises AnnotationError for the dataset's annotations, MediaError for its pictures and sound, OutputError for
+    results that are there already or cannot be written.
+    """
+    truth, output = truth_file(Path(data), split), Path(output)
+    if output.suffix == ".gz" or (output.exists() and truth.exists() and output.samefile(truth)):
+        raise UsageError("cannot hold the results", hint="name another file, ending in .json", file=output)
+    dataset = read_truth(truth, allow_empty=True, max_bytes=max_bytes)
+    ids = category_ids(model, dataset.categories, truth)
+    embedded = model.config.audio == "vggish"
+    clips = [find_clip(truth, video, embedded=embedded, mute=mute) for video in dataset.videos]
+    looks = Looks(threshold, model.config.gate if gate is None else gate, null_empty)
+    settings = describe_run(model, truth, clips, looks)
+    if not overwrite and is_complete(output, settings):
+        note(f"{output}: made earlier with the same settings, used again")
+        return output
+    with ResultsList(output, settings, overwrite=overwrite) as results:
+        if results.done:
+            note(f"{output}: going on after {len(results.done)} of {len(clips)} videos")
+        # only what is left to do counts, or the time left would be reckoned from what took none
+        left = [clip for clip in clips if clip.video.id not in results.done]
+        progress("videos", 0, len(left))
+        for number, clip in enumerate(left, start=1):
+            results.add(clip.video.id, entries(run_clip(model, clip, looks), clip.video, ids, null_empty))
+            progress("videos", number, len(left))
+        results.finish()
+    return output
+
+
+@dataclass(frozen=True)
+class Looks:
+    """The settings of a run that are not the model's; ``gate``: never None."""
+
+    threshold: float
+    gate: bool
+    null_empty: bool
+
+
+def run_clip(model: Model, clip: ClipFiles, looks: Looks) -> ClipResult:
+    """What ``model`` finds in one video of a dataset."""
+    video, fps = clip.video, Fraction(model.config.fps)
+    size = video.height, video.width
+    picture = StillPicture(clip.frames, fps, size, network_size(*size, model.config.short_side, model.config.long_side))
+    embed = hear_clip(model, clip.sound, video.length)
+    # one window, as published: whoever compares scores wants the tracker to see the whole video
+    found = find(model, picture, embed, size, looks.threshold, looks.gate, window=video.length)
+    source = Source(video.name, video.width, video.height, 0, float(video.length / fps), f"{fps.numerator}/1", None)
+    return describe(model, source, picture.sampling, looks.threshold, found)
+
+
+def entries(result: ClipResult, video: Video, ids: dict[int, int], null_empty: bool) -> list[dict[str, Any]]:
+    """The elements of the results list that a video adds. ``ids``: the model's category ids -> the dataset's."""
+    empty = None if null_empty else run_length.encode(np.zeros((video.height, video.width), bool))
+    return [
+        {
+            "video_id": video.id,
+            "category_id": ids[track.category_id],
+            "score": track.score,
+            "segmentations": [empty if mask is None else mask for mask in track.masks],
+        }
+        for track in result.tracks
+    ]
+
+
+def category_ids(model: Model, categories: list[Category], truth: Path) -> dict[int, int]:
+    """The model's category ids, from 1, -> those that the dataset gives the same names.
+
+    Case, blanks and underscores do not matter. Raises AnnotationError if the dataset lacks one of them.
+    """
+    known = {_plain(category.name): category.id for category in categories}
+    missing = [name for name in model.config.categories if _plain(name) not in known]
+    if missing:
+        listed = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise AnnotationError(
+            f"no category named {listed}, which {model.name} tells apart",
+            hint="give --model one that was trained on the dataset's categories",
+            file=truth,
+        )
+    return {number: known[_plain(name)] for number, name in enumerate(model.config.categories, start=1)}
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
+def describe_run(model: Model, truth: Path, clips: list[ClipFiles], looks: Looks) -> dict[str, Any]:
+    """All that decides the results, as JSON values: what a run that is continued has to agree in.
+
+    Pictures and sound are taken to be what they were while the annotations are.
+    """
+    sound = {clip.sound.suffix if clip.sound else "mute" for clip in clips}
+    return {
+        "avis": __version__,
+        # tensors without a file cannot be told from others: nothing made with them is ever taken up again
+        "weights": model.weights_sha256 or f"not from a file, {os.urandom(8).hex()}",
+        "annotations": _sha256(truth),
+        "split": truth.stem,
+        "sound": " ".join(sorted(sound)),
+        "threshold": looks.threshold,
+        "gate": looks.gate,
+        "null-empty": looks.null_empty,
+        "precision": model.precision,
+        "device": model.device.type,
+    }
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Every dataset layout once: what lies where, read and written."""

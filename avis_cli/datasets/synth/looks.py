@@ -1,0 +1,74 @@
+"""How one instance looks: its colours, its proportions and its surface, drawn from its category's range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avis_cli.datasets.synth.canvas import Colour, lighter
+from avis_cli.datasets.synth.categories import name_of
+from avis_cli.datasets.synth.textures import texture
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """``shape``: proportions, each 0..1. ``surface``: light factors over the object box."""
+
+    main: Colour
+    second: Colour
+    accent: Colour
+    shape: tuple[float, float, float]
+    surface: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Pose:
+    """One moment of an object: ``idle`` is the phase of movements that have nothing to do with sound.
+
+    ``beat``: -1..1, the movement of an object that shows that it sounds; 0 for every other.
+    """
+
+    idle: float
+    beat: float = 0.0
+
+
+_GOLD, _BRASS, _COPPER, _SILVER = (222, 176, 60), (190, 150, 62), (196, 112, 64), (186, 192, 202)
+_RED, _BLUE, _GREEN, _TEAL = (200, 52, 48), (58, 100, 190), (70, 142, 70), (44, 150, 152)
+_YELLOW, _PURPLE, _ORANGE, _PINK = (232, 196, 60), (128, 78, 168), (226, 130, 48), (222, 124, 150)
+_WHITE, _BLACK, _GREY, _CREAM = (232, 232, 228), (60, 58, 66), (140, 142, 150), (228, 212, 176)
+_BROWN, _DARK = (138, 92, 58), (86, 62, 48)
+
+# category -> (main colours, second colours, accents, surfaces)
+_RANGES: dict[str, tuple[list[Colour], list[Colour], list[Colour], list[str]]] = {
+    "bell": ([_GOLD, _BRASS, _COPPER, _SILVER], [_BRASS, _COPPER, _GREY], [_BROWN, _GREY], ["metal"]),
+    "drum": ([_RED, _BLUE, _GREEN, _PURPLE, _TEAL], [_GOLD, _SILVER, _WHITE], [_WHITE, _CREAM], ["wood", "gloss"]),
+    "bird": ([_YELLOW, _BLUE, _RED, _TEAL, _BROWN], [_BLACK, _BROWN, _ORANGE, _GREY], [_ORANGE, _YELLOW], ["feather"]),
+    "car": ([_RED, _BLUE, _GREEN, _YELLOW, _WHITE, _ORANGE], [_WHITE, _CREAM, _SILVER], [_SILVER], ["gloss"]),
+    "phone": ([_RED, _BLACK, _GREEN, _CREAM, _TEAL], [_CREAM, _WHITE, _GOLD], [_SILVER, _GOLD], ["gloss"]),
+    "kettle": ([_SILVER, _COPPER, _BLUE, _RED, _TEAL], [_BLACK, _BROWN, _GREY], [_BLACK, _BROWN], ["metal", "gloss"]),
+    "trumpet": ([_GOLD, _BRASS, _SILVER, _COPPER], [_BRASS, _SILVER, _GOLD], [_WHITE, _CREAM], ["metal"]),
+    "robot": ([_GREY, _SILVER, _TEAL, _ORANGE, _BLUE], [_BLACK, _GREY, _RED], [_YELLOW, _RED, _GREEN], ["brushed"]),
+    "clock": ([_BROWN, _DARK, _RED, _GREEN, _BLUE], [_WHITE, _CREAM], [_GOLD, _BRASS], ["wood"]),
+    "cat": ([_ORANGE, _GREY, _BLACK, _BROWN, _CREAM], [_WHITE, _CREAM, _GREY], [_GREEN, _YELLOW, _BLUE], ["fur"]),
+}
+
+
+def _pick(colours: list[Colour], rng: np.random.Generator) -> Colour:
+    red, green, blue = colours[int(rng.integers(len(colours)))]
+    shade = rng.uniform(0.82, 1.12)
+    tint = rng.uniform(-14, 14, 3)
+    tinted = np.clip(np.array([red, green, blue]) * shade + tint, 8, 248)
+    r, g, b = (round(float(value)) for value in tinted)
+    return (r, g, b)
+
+
+def draw_look(category_id: int, rng: np.random.Generator) -> Look:
+    """A look inside the category's range."""
+    mains, seconds, accents, surfaces = _RANGES[name_of(category_id)]
+    main, second, accent = _pick(mains, rng), _pick(seconds, rng), _pick(accents, rng)
+    if sum(abs(a - b) for a, b in zip(main, second, strict=True)) < 60:
+        second = lighter(second, 0.45)
+    shape = (float(rng.random()), float(rng.random()), float(rng.random()))
+    return Look(main, second, accent, shape, texture(surfaces[int(rng.integers(len(surfaces)))], rng))

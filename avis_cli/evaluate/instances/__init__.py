@@ -1,0 +1,1 @@
+"""Metrics of instance tracks: FSLA, HOTA, track mAP, CLEAR, Identity."""

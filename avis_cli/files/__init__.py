@@ -1,0 +1,1 @@
+"""What every room needs of the disk: files and folders that are complete or not there, checksums, strict JSON."""

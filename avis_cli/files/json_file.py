@@ -1,0 +1,114 @@
+"""A JSON file of unknown origin -> its top node: bounded in size, plain or gzip, and every complaint with its place."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import os
+import re
+import zlib
+from pathlib import Path
+
+from avis_cli.errors import AnnotationError
+from avis_cli.files import strict_json as checked_json
+from avis_cli.files.strict_json import Node
+
+DEFAULT_MAX_BYTES = 1 << 30  # parsed, JSON takes several times its size in memory
+
+_GZIP, _ZIP = b"\x1f\x8b", b"PK"
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"(?=\s*(:?))|[\[\]{}]|-?Infinity|NaN')
+_DEEPEST = 100  # levels; annotations need seven
+
+
+def read_json(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES) -> Node:
+    """The top node of a strict UTF-8 JSON file, which may be gzipped whatever its name says.
+
+    ``max_bytes`` bounds the file and what it unpacks to. Raises ``AnnotationError`` naming line and column of what
+    is not JSON: NaN and infinities, a key twice in one object, nesting too deep, a byte order mark, UTF-16.
+    """
+    text = _decode(_read_bytes(Path(path), max_bytes), path)
+    try:
+        return checked_json.parse(text, file=path)
+    except AnnotationError as error:
+        place = "" if " at line " in error.cause else _place_of_offence(text)
+        raise AnnotationError(error.cause + place, hint=error.hint, file=path) from None
+
+
+def _read_bytes(path: Path, max_bytes: int) -> bytes:
+    try:
+        if not path.is_file():
+            folder, missing = path.is_dir(), not path.exists()
+            kind = "a folder" if folder else "not a regular file"
+            cause = "no such file" if missing else f"{kind}, expected a JSON file"
+            raise AnnotationError(cause, file=path, usage=folder)
+        if path.stat().st_size > max_bytes:
+            raise _too_large(f"{path.stat().st_size} bytes", max_bytes, path)
+        with path.open("rb") as stream:
+            magic = stream.read(2)
+            stream.seek(0)
+            if magic == _ZIP:
+                raise AnnotationError("a zip archive, expected JSON", hint="unpack it first", file=path)
+            if magic != _GZIP:
+                data = stream.read(max_bytes + 1)
+            else:
+                with gzip.GzipFile(fileobj=stream) as unpacked:
+                    data = unpacked.read(max_bytes + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise AnnotationError(f"damaged gzip file ({error})", hint="copy it again", file=path) from None
+    except OSError as error:
+        raise AnnotationError(f"cannot be read: {error.strerror or error}", file=path) from None
+    if len(data) > max_bytes:
+        raise _too_large("more", max_bytes, path)
+    return data
+
+
+def _too_large(size: str, max_bytes: int, path: Path) -> AnnotationError:
+    return AnnotationError(
+        f"{size} than the limit of {max_bytes} bytes" if size == "more" else f"{size}, the limit is {max_bytes}",
+        hint="raise --max-bytes if you trust the file",
+        file=path,
+    )
+
+
+def _decode(data: bytes, path: str | os.PathLike[str]) -> str:
+    encoding = None
+    if data.startswith(codecs.BOM_UTF8):
+        encoding = "UTF-8 with a byte order mark"
+    elif data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:4]:
+        encoding = "UTF-16 or UTF-32"
+    if encoding is not None:
+        raise AnnotationError(
+            f"{encoding} at line 1 column 1, expected plain UTF-8", hint="save it as UTF-8 without BOM", file=path
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise AnnotationError(
+            f"byte 0x{data[error.start]:02x} at line {line} column {column} is not UTF-8", file=path
+        ) from None
+
+
+def _place_of_offence(text: str) -> str:
+    """`` at line L column C`` of the first thing that strict JSON of our formats does not have, or nothing."""
+    keys: list[set[str]] = []  # of the objects and lists that are open
+    for token in _TOKEN.finditer(text):
+        word = token.group()
+        if word in "]}":
+            if keys:
+                keys.pop()
+            continue
+        if word in "[{":
+            keys.append(set())
+            fine = len(keys) <= _DEEPEST
+        elif word[0] == '"':
+            fine = not (token.group(1) and keys and word in keys[-1])
+            if token.group(1) and keys:
+                keys[-1].add(word)
+        else:
+            fine = False
+        if not fine:
+            at = token.start()
+            return f" at line {text.count(chr(10), 0, at) + 1} column {at - text.rfind(chr(10), 0, at)}"
+    return ""

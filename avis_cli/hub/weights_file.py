@@ -1,0 +1,175 @@
+"""A weights file <-> tensors by name. Nothing is ever unpickled that is not a tensor or a plain container."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pickle
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from avis_cli.errors import OutputError, WeightsError
+from avis_cli.files.durable import sync
+from avis_cli.files.regular_file import require_regular
+from avis_cli.hub.safetensors_header import FORMAT_VERSION, pack_metadata, read_header
+
+SAFETENSORS = ".safetensors"
+PICKLES = (".pth", ".pt", ".pkl")
+STATE_KEYS = ("model", "state_dict")  # where training programs keep the tensors inside a checkpoint
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors by name on the CPU, and the file's metadata (empty for a pickle).
+
+    A ``.safetensors`` file is checked before it is loaded; ``.pth``, ``.pt`` and ``.pkl`` are read with
+    ``weights_only=True``. Raises WeightsError for a file that is missing, damaged, of another kind, in need of more
+    than tensors, or that holds a parameter that is not finite.
+    """
+    path = Path(path)
+    require_regular(path)
+    suffix = path.suffix.lower()
+    if suffix == SAFETENSORS:
+        tensors, metadata = _read_safetensors(path)
+    elif suffix in PICKLES:
+        tensors, metadata = _read_pickle(path), {}
+    else:
+        known = ", ".join((SAFETENSORS, *PICKLES))
+        raise WeightsError(f"{suffix or 'no'} file extension, expected one of {known}", file=path)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise WeightsError(f"non-finite parameters: {name}", hint="use other weights, these are broken", file=path)
+    return tensors, metadata
+
+
+def write(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Writes a safetensors file whole or not at all; the same tensors and metadata give the same bytes.
+
+    ``metadata``: ``preset`` (the network they fill), ``source`` (where they come from) and whatever else the writer
+    wants back from `read`; the format's version is added. Raises OutputError if the file cannot be written.
+    """
+    path = Path(path)
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        safetensors.torch.save_file(_separate(tensors), temporary, metadata=pack_metadata(dict(metadata)))
+        with contextlib.suppress(OSError):  # not every file system has permissions
+            os.chmod(temporary, 0o666 & ~_umask())
+        with open(temporary, "rb+") as written:
+            sync(written)
+        os.replace(temporary, path)
+        temporary = None
+    except (OSError, safetensors.SafetensorError) as error:
+        raise OutputError(f"cannot write the weights: {_reason(error)}", hint=_remedy(error), file=path) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    header = read_header(path)
+    version = header.metadata.get("format_version", "1")
+    if version != str(FORMAT_VERSION):
+        raise WeightsError(
+            f"weights file of format version {version!r}, this avis reads {FORMAT_VERSION}",
+            hint="update avis-cli",
+            file=path,
+        )
+    try:
+        return safetensors.torch.load_file(path, device="cpu"), header.metadata
+    except (safetensors.SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"cannot be loaded: {_first_line(error)}", hint="get the file again", file=path) from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise WeightsError("no such weights file", file=path) from error
+    except pickle.UnpicklingError as error:
+        raise _refusal(error, path) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # torch raises nearly every kind for a damaged file
+        raise WeightsError(
+            f"not a whole PyTorch weights file ({_first_line(error)})", hint="get the file again", file=path
+        ) from error
+    return _tensors_in(content, path)
+
+
+def _refusal(error: Exception, path: Path) -> WeightsError:
+    wanted = re.search(r"\b(?:GLOBAL|class|function) ([\w.]+\.[\w.]+)", str(error))
+    if wanted is None:
+        return WeightsError("not a PyTorch weights file, or a damaged one", hint="get the file again", file=path)
+    return WeightsError(
+        f"holds more than tensors ({wanted[1]}): refused, since reading that could run code",
+        hint="save only its tensors, best as .safetensors, on a machine where you trust it",
+        file=path,
+    )
+
+
+def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
+    for key in STATE_KEYS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    if not isinstance(content, dict) or not content:
+        raise WeightsError(
+            f"holds {type(content).__name__} where tensors by name were expected", hint="give a checkpoint", file=path
+        )
+    for name, tensor in content.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise WeightsError(
+                f"holds {type(tensor).__name__} under {str(name)[:80]!r} where a tensor was expected",
+                hint="give a checkpoint of tensors by name",
+                file=path,
+            )
+        # a view may claim far more elements than the file holds: never to be copied or computed with
+        if (
+            tensor.layout != torch.strided
+            or tensor.is_quantized
+            or tensor.device.type != "cpu"
+            or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes()
+        ):
+            raise WeightsError(f"the tensor {name[:80]!r} is not a plain dense one", file=path)
+    return dict(content)
+
+
+def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous tensors on the CPU that share no memory, as safetensors wants them."""
+    separate, seen = {}, set()
+    for name, tensor in tensors.items():
+        plain = tensor.detach().to("cpu").contiguous()
+        storage = plain.untyped_storage().data_ptr()
+        separate[name] = plain.clone() if storage in seen else plain
+        seen.add(storage)
+    return separate
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else _first_line(error)
+
+
+def _remedy(error: Exception) -> str:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "free some disk space" if full or "No space left" in str(error) else "choose a folder that can be written"

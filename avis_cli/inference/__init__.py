@@ -1,0 +1,1 @@
+"""From a model and pictures with sound to a result: windows, association, gate, masks."""

@@ -1,0 +1,93 @@
+"""A model's name, file or tensors -> a network ready for use."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
+from avis_cli import hub
+from avis_cli.errors import WeightsError
+from avis_cli.hub import ResolvedWeights, weights_file
+from avis_cli.inference.model import Device, Model, Weights, available_devices, choose_device
+from avis_cli.models.avism import checkpoint
+from avis_cli.models.avism.build import build
+from avis_cli.models.avism.config import PRESETS, AvismConfig
+from avis_cli.models.recognise import recognise
+from avis_cli.nn.vggish import load_vggish, split_off
+from avis_cli.progress import Progress, silent
+
+__all__ = ["Model", "available_devices", "choose_device", "load", "load_model"]
+
+
+def load_model(
+    name: str | os.PathLike[str] | None = None,
+    weights: str | os.PathLike[str] | Weights | None = None,
+    device: str = "cpu",
+    precision: str = "fp32",
+    *,
+    offline: bool = False,
+    progress: Progress = silent,
+) -> Model:
+    """A network with its weights on a device.
+
+    ``name``: a preset, a weights file or ``hf://OWNER/REPO[@REVISION]/FILE``; None takes the preset named by
+    ``AVIS_MODEL``, or else the bundled model. ``weights``: None finds them by name; a file (.safetensors, .pth); or a
+    mapping from names to tensors in the released or our own naming, for the preset ``name``. ``device``: auto, cpu,
+    cuda, cuda:N or mps; ``precision``: auto, fp32, bf16 or fp16. Raises WeightsError for weights that are not there or
+    do not fit, and UsageError for a device that is not.
+    """
+    if isinstance(weights, Mapping):
+        config = _preset(name)
+        return _assemble(config, weights, config.name, None, choose_device(device), precision)
+    found = hub.resolve(name if weights is None else weights, offline=offline, progress=progress)
+    if weights is not None and name is not None:
+        found = replace(found, preset=_preset(name).name, name=os.fspath(name))
+    return load(found, device, precision)
+
+
+def load(found: ResolvedWeights, device: str = "cpu", precision: str = "fp32") -> Model:
+    """The network whose weights ``hub.resolve`` found. Raises as ``load_model``."""
+    place = choose_device(device)
+    tensors, metadata = weights_file.read(found.path)
+    try:
+        config = _config(metadata, found.preset or recognise(split_off(tensors)[0]))
+        return _assemble(config, tensors, found.name, found.sha256, place, precision)
+    except WeightsError as error:
+        raise WeightsError(error.cause, hint=error.hint, file=error.file or found.path) from error
+
+
+def _preset(name: str | os.PathLike[str] | None) -> AvismConfig:
+    if name is None:
+        raise WeightsError("tensors without the name of their network", hint=f"name one of {', '.join(PRESETS)}")
+    config = PRESETS.get(str(name))
+    if config is None:
+        raise WeightsError(f"no preset is named {str(name)!r}", hint=f"there are {', '.join(PRESETS)}")
+    return config
+
+
+def _config(metadata: Mapping[str, str], preset: str) -> AvismConfig:
+    """The sizes that travel with the weights, or those of the preset."""
+    text = metadata.get("config")
+    if text is None:
+        return _preset(preset)
+    try:
+        config = AvismConfig.from_dict(json.loads(text))
+    except (ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"the file's model description is not understood ({error})", hint="get the file again"
+        ) from error
+    if config.name != preset:
+        raise WeightsError(f"these are weights of {config.name}, expected {preset}", hint="name the right model")
+    return config
+
+
+def _assemble(
+    config: AvismConfig, tensors: Weights, name: str, sha256: str | None, device: Device, precision: str
+) -> Model:
+    own, sound = split_off(tensors)
+    network = build(config)
+    checkpoint.load(network, own)
+    vggish = load_vggish(sound) if sound else None
+    return Model(network, vggish=vggish, name=name, weights_sha256=sha256, device=device, precision=precision)

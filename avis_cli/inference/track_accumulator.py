@@ -1,0 +1,116 @@
+"""The tracks of a clip while they are drawn: scores and times, which grow with it, and run lengths.
+
+Run lengths are lists up to ``MEMORY`` bytes of a clip, and wait in a temporary file beyond it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avis_cli.results import run_length
+from avis_cli.results.disk_backed_masks import SpilledMasks, SpillFile
+from avis_cli.results.run_length import RunLength
+
+MEMORY = 16 << 20
+"""Bytes of run lengths in memory: some minutes of three objects at 30 masks a second in 1280x720."""
+_OVERHEAD = 300  # bytes of Python's for each
+
+Masks = list[RunLength | None] | SpilledMasks
+Span = tuple[float, float]
+Drawn = Sequence[NDArray[np.bool_] | None]
+
+
+@dataclass
+class _Track:
+    """``parts``: score and pixels in each window that it was found in."""
+
+    masks: Masks
+    category: int = 0
+    parts: list[tuple[float, float]] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list)
+
+    def score(self) -> float:
+        """The windows' scores, weighted by the pixels that each is the mean over."""
+        pixels = sum(count for _, count in self.parts)
+        return sum(score * (count / pixels) for score, count in self.parts) if pixels else 0.0
+
+
+class DrawnTracks:
+    """Masks by the id of their object. ``times``: seconds of the mask frames so far."""
+
+    def __init__(self) -> None:
+        self.times: list[Fraction] = []
+        self._tracks: dict[int, _Track] = {}
+        self._size: list[int] = []
+        self._bytes = 0
+        self._file: SpillFile | None = None
+
+    def add(self, time: Fraction, ids: Sequence[int | None], masks: Sequence[RunLength | None]) -> None:
+        """The next frame's masks, each of the object of that id; of no object where the id is None."""
+        for id, mask in zip(ids, masks, strict=True):
+            if id is not None and mask is not None:
+                track = self._track(id)
+                track.masks.extend([None] * (len(self.times) - len(track.masks)))
+                track.masks.append(mask)
+                self._size = mask["size"]
+                self._bytes += len(mask["counts"]) + _OVERHEAD
+        self.times.append(time)
+        if self._file is None and self._bytes > MEMORY:
+            self._file = SpillFile()
+            for track in self._tracks.values():
+                track.masks = SpilledMasks(self._file, self._size, track.masks)
+
+    def _track(self, id: int) -> _Track:
+        if id not in self._tracks:
+            self._tracks[id] = _Track([] if self._file is None else SpilledMasks(self._file, self._size))
+        return self._tracks[id]
+
+    def close(
+        self, ids: Sequence[int | None], categories: Sequence[int], scores: Sequence[float], pixels: Sequence[float]
+    ) -> None:
+        """Take in what a window says of its objects, when all of it has been drawn."""
+        for id, category, score, count in zip(ids, categories, scores, pixels, strict=True):
+            if id is not None:
+                track = self._track(id)
+                track.category = category
+                track.parts.append((score, count))
+
+    def hear(self, ids: Sequence[int | None], spans: Sequence[Sequence[Span]], begin: float, end: float) -> None:
+        """Seconds in which a window's objects are heard, as far as they lie between ``begin`` and ``end``."""
+        for id, heard in zip(ids, spans, strict=True):
+            if id is None:
+                continue
+            known = self._track(id).spans
+            for first, last in heard:
+                first, last = max(first, begin), min(last, end)
+                if first < last and known and known[-1][1] >= first:
+                    known[-1] = (known[-1][0], last)
+                elif first < last:
+                    known.append((first, last))
+
+    def forget(self, alive: Collection[int], threshold: float) -> None:
+        """Drop the objects that are over and whose score is not above ``threshold``."""
+        over = [id for id, track in self._tracks.items() if id not in alive and track.score() <= threshold]
+        for id in over:
+            del self._tracks[id]
+
+    def finished(self) -> list[tuple[int, Masks, float, list[Span]]]:
+        """Class, one mask per frame, score and seconds of each object."""
+        for track in self._tracks.values():
+            track.masks.extend([None] * (len(self.times) - len(track.masks)))
+        in_order = (self._tracks[id] for id in sorted(self._tracks))
+        return [(track.category, track.masks, track.score(), track.spans) for track in in_order]
+
+
+def encoded(masks: Drawn) -> list[RunLength | None]:
+    """Masks of one frame as run lengths; candidates of one query share one mask."""
+    done: dict[int, RunLength] = {}
+    for mask in masks:
+        if mask is not None and id(mask) not in done:
+            done[id(mask)] = run_length.encode(mask)
+    return [None if mask is None else done[id(mask)] for mask in masks]

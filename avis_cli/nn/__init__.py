@@ -1,0 +1,1 @@
+"""Network modules that several systems share; tensors in, tensors out."""

@@ -1,1 +1,0 @@
-"""Both passes over the pictures of a clip: token frames to tracks, mask frames to masks."""

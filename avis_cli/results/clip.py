@@ -1,0 +1,289 @@
+"""What a clip's segmentation is: tracks with masks, scores and times, and the same as JSON (``tracks.json``) both ways.
+
+``ClipResult.to_json`` writes version 1 of the format, ``from_json`` reads it (``results_reader``). ``frame``,
+``timeline`` and ``to_supervision`` give the same in the forms that array, table and vision libraries take.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avis_cli import __version__
+from avis_cli.errors import AnnotationError, UsageError
+from avis_cli.files.strict_json import parse, read
+from avis_cli.media.clip import ClipInfo
+from avis_cli.results import run_length
+from avis_cli.results.disk_backed_masks import SpilledMasks
+from avis_cli.results.run_length import RunLength
+
+if TYPE_CHECKING:
+    from supervision import Detections
+
+FORMAT = "avis-tracks"
+VERSION = 1
+MAX_SIDE = 1 << 16  # pixels; a larger picture in a file is damage, not video
+_MAX_LABEL = 2**31 - 1  # largest track id in a label map
+
+
+@dataclass(frozen=True)
+class SourceAudio:
+    """The sound that was heard: rate in Hz and channels as the file has them."""
+
+    sample_rate: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """The clip: file name without folder, size of an upright frame in pixels, degrees clockwise that made it upright,
+    seconds, exact rate as ``"30000/1001"`` (None if unknown), and how many frames could not be decoded."""
+
+    file: str
+    width: int
+    height: int
+    rotation: int
+    duration: float
+    frame_rate: str | None
+    audio: SourceAudio | None
+    decode_failures: int = 0
+
+    @classmethod
+    def of(cls, clip: ClipInfo, decode_failures: int = 0) -> Source:
+        """What the result keeps of a clip's description."""
+        rate, audio = clip.frame_rate, clip.audio
+        return cls(
+            file=os.path.basename(clip.file),
+            width=clip.width,
+            height=clip.height,
+            rotation=clip.rotation,
+            duration=float(clip.duration),
+            frame_rate=None if rate is None else f"{rate.numerator}/{rate.denominator}",
+            audio=None if audio is None else SourceAudio(audio.sample_rate, audio.channels),
+            decode_failures=decode_failures,
+        )
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The network and the settings that decide the result. ``fps``: token frames per second; ``mask_fps``: mask frames
+    per second, or ``"video"`` for every frame."""
+
+    name: str
+    preset: str
+    weights_sha256: str | None
+    threshold: float
+    precision: str
+    fps: float
+    mask_fps: float | Literal["video"]
+
+
+@dataclass(frozen=True)
+class Track:
+    """One object that sounds.
+
+    ``id``: from 1; ``category_id``, ``label``: number and name of its category; ``score``: 0 to 1; ``masks``: one COCO
+    run length (size [H, W] in pixels of the upright frame) per mask frame, None where it is absent; ``sounding``:
+    (start, end) in seconds on the clip's clock, rising and apart.
+    """
+
+    id: int
+    category_id: int
+    label: str
+    score: float
+    masks: Sequence[RunLength | None]
+    sounding: list[tuple[float, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # numbers arrive from array libraries; plain ones make equality and JSON exact
+        object.__setattr__(self, "score", float(self.score))
+        if not isinstance(self.masks, SpilledMasks):
+            object.__setattr__(self, "masks", list(self.masks))
+        object.__setattr__(self, "sounding", [(float(start), float(end)) for start, end in self.sounding])
+
+    def is_sounding(self, time: float) -> bool:
+        """Whether the object sounds at ``time`` seconds on the clip's clock; at the end of an interval it does not."""
+        return any(start <= time < end for start, end in self.sounding)
+
+    @cached_property
+    def areas(self) -> list[int | None]:
+        """Pixels per mask frame, None where absent."""
+        return [None if mask is None else run_length.area(mask) for mask in self.masks]
+
+    @cached_property
+    def bboxes(self) -> list[list[int] | None]:
+        """Tight [x, y, width, height] in pixels per mask frame, None where absent."""
+        return [None if mask is None else [int(n) for n in run_length.bbox(mask)] for mask in self.masks]
+
+
+@dataclass(frozen=True)
+class ClipResult:
+    """Everything known about a clip.
+
+    ``source``: the clip; ``model``: the network and its settings; ``categories``: (id, name) of all the model knows;
+    ``times``: seconds from the clip's first frame, one per mask frame, rising; ``tracks``: ids from 1 in falling score,
+    each with one mask or None per mask frame; ``tool``: what made the result, and its version.
+    """
+
+    source: Source
+    model: ModelInfo
+    categories: tuple[tuple[int, str], ...]
+    times: tuple[float, ...]
+    tracks: tuple[Track, ...]
+    tool: str = f"avis-cli {__version__}"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "categories", tuple((int(id), name) for id, name in self.categories))
+        object.__setattr__(self, "times", tuple(float(time) for time in self.times))
+        object.__setattr__(self, "tracks", tuple(self.tracks))
+        for track in self.tracks:
+            if len(track.masks) != len(self.times):
+                raise ValueError(f"track {track.id} has {len(track.masks)} masks for {len(self.times)} mask frames")
+
+    @property
+    def end(self) -> float:
+        """Seconds at which the last mask frame leaves the screen: it stays as long as the longest before it, and
+        for ever (infinity) where one frame is all there is and its rate is the video's."""
+        gaps = [after - before for before, after in zip(self.times, self.times[1:], strict=False)]
+        if not gaps and self.model.mask_fps != "video" and self.model.mask_fps > 0:
+            gaps = [1 / self.model.mask_fps]
+        return self.times[-1] + max(gaps, default=math.inf) if self.times else 0.0
+
+    def frame(self, index: int) -> NDArray[np.int32]:
+        """Label map of one mask frame, int32 (H, W) of the upright frame: a pixel is the id of its track, 0 where there
+        is none. Overlaps go to the higher score.
+
+        ``index``: place in ``times``, below 0 from the end; IndexError outside. Raises AnnotationError for ids from a
+        file that are too large for the map.
+        """
+        self._require_frame(index)
+        labels = np.zeros((self.source.height, self.source.width), dtype=np.int32)
+        for track in sorted(self.tracks, key=lambda track: (track.score, -track.id)):
+            mask = track.masks[index]
+            if track.id > _MAX_LABEL:
+                raise AnnotationError(
+                    f"track {track.id} does not fit into a label map, which holds ids up to {_MAX_LABEL}",
+                    hint="number the tracks from 1",
+                )
+            if mask is not None:
+                labels[run_length.decode(mask)] = track.id
+        return labels
+
+    def timeline(self) -> list[dict[str, Any]]:
+        """When each object sounds, in the order of the clip: one row per track and interval, none for a track that
+        never sounds. ``pandas.DataFrame(result.timeline())`` is a table of it.
+
+        Keys: ``track_id`` (int), ``category`` (str), ``score`` (float, 0 to 1), ``start``, ``end`` and ``seconds``
+        (floats: bounds on the clip's clock and the time between them, in seconds).
+        """
+        rows = [
+            {
+                "track_id": track.id,
+                "category": track.label,
+                "score": track.score,
+                "start": start,
+                "end": end,
+                "seconds": end - start,
+            }
+            for track in self.tracks
+            for start, end in track.sounding
+        ]
+        return sorted(rows, key=lambda row: (row["start"], row["track_id"]))
+
+    def to_supervision(self, index: int) -> Detections:
+        """The objects of one mask frame as ``supervision.Detections``, the surest first; needs the library supervision.
+
+        With N objects that have a pixel in that frame: ``xyxy`` float32 (N, 4), corners in pixels, the lower right one
+        outside; ``mask`` bool (N, H, W); ``confidence`` float32 (N,); ``class_id`` int (N,), category ids;
+        ``tracker_id`` int (N,), track ids; ``data["class_name"]`` str (N,). ``index``: as for ``frame``. Raises
+        UsageError where the library is missing.
+        """
+        try:
+            from supervision import Detections
+        except ModuleNotFoundError as error:
+            if error.name != "supervision":  # it is there, but something that it needs is not
+                raise
+            raise UsageError("to_supervision needs the library supervision", hint="pip install supervision") from None
+        self._require_frame(index)
+        present = [(track, mask) for track in self.tracks if (mask := track.masks[index]) is not None]
+        shown = [(track, mask, box) for track, mask in present if (box := run_length.bbox(mask))[2]]
+        shown.sort(key=lambda item: (-item[0].score, item[0].id))
+        tracks = [track for track, _, _ in shown]
+        corners = [[x, y, x + width, y + height] for _, _, (x, y, width, height) in shown]
+        masks = [run_length.decode(mask) for _, mask, _ in shown]
+        size = (self.source.height, self.source.width)
+        return Detections(
+            xyxy=np.array(corners, dtype=np.float32).reshape(-1, 4),
+            mask=np.array(masks, dtype=bool).reshape(-1, *size),
+            confidence=np.array([track.score for track in tracks], dtype=np.float32),
+            class_id=np.array([track.category_id for track in tracks], dtype=np.int64),
+            tracker_id=np.array([track.id for track in tracks], dtype=np.int64),
+            data={"class_name": np.array([track.label for track in tracks], dtype=np.str_)},
+        )
+
+    def _require_frame(self, index: int) -> None:
+        count = len(self.times)
+        if not -count <= index < count:
+            raise IndexError(f"mask frame {index}, expected one of the {count} from 0 to {count - 1}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document as Python values, keys in the format's order."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "tool": self.tool,
+            "source": asdict(self.source),
+            "model": asdict(self.model),
+            "categories": [{"id": id, "name": name} for id, name in self.categories],
+            "times": list(self.times),
+            "tracks": [_track_dict(track) for track in self.tracks],
+        }
+
+    def to_json(self) -> str:
+        """Strict JSON text (ASCII), one line per key and track. Raises ValueError for a number that is not finite."""
+        document = self.to_dict()
+        tracks = ",\n".join(_dump(track) for track in document.pop("tracks"))
+        lines = [f"{_dump(key)}: {_dump(value)}" for key, value in document.items()]
+        lines.append(f'"tracks": [\n{tracks}\n]' if tracks else '"tracks": []')
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, file: str | os.PathLike[str] | None = None) -> ClipResult:
+        """The result that ``to_json`` wrote. Raises AnnotationError naming the field that is not as the format says;
+        ``file`` is what the error calls the text."""
+        from avis_cli.results.reader import read_result
+
+        return read_result(parse(text, file=file))
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> ClipResult:
+        """``from_json`` of a file."""
+        from avis_cli.results.reader import read_result
+
+        return read_result(read(path))
+
+
+def _dump(value: Any) -> str:
+    # ASCII: file names may hold bytes that are no text, which only escapes carry through UTF-8
+    return json.dumps(value, ensure_ascii=True, allow_nan=False)
+
+
+def _track_dict(track: Track) -> dict[str, Any]:
+    return {
+        "id": track.id,
+        "category_id": track.category_id,
+        "category": track.label,
+        "score": track.score,
+        "segmentations": list(track.masks),
+        "bboxes": track.bboxes,
+        "areas": track.areas,
+        "sounding": [list(span) for span in track.sounding],
+    }

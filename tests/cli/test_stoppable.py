@@ -1,0 +1,153 @@
+"""Work that a signal ends: soon, wherever it is, and with nothing half-written left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from avis_cli.cli import stoppable as module
+from avis_cli.cli.stoppable import go_on, heeding, stoppable
+from avis_cli.files.output_file import output_file
+from avis_cli.files.output_folder import OutputFolder
+from avis_cli.progress import silent
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+
+
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    """Lets work end that would not by itself, so that no thread outlives its test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupt_after(*seconds: float) -> None:
+    for pause in seconds:
+        threading.Timer(pause, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+
+def seconds_until_interrupted(work: Callable[[], object]) -> float:
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        stoppable(work)
+    return time.monotonic() - began
+
+
+def test_what_work_returns() -> None:
+    assert stoppable(lambda: 7) == 7
+
+
+def test_what_work_raises() -> None:
+    def work() -> None:
+        raise ValueError("its own")
+
+    with pytest.raises(ValueError, match="its own"):
+        stoppable(work)
+
+
+def test_work_that_speaks_ends_by_itself(tmp_path: Path) -> None:
+    progress = heeding(silent)
+
+    def work() -> None:
+        with output_file(tmp_path / "new" / "film.mp4") as part:
+            part.write_bytes(b"half")
+            while True:
+                progress("drawing", 1, 2)
+                time.sleep(0.01)
+
+    interrupt_after(0.1)
+    assert seconds_until_interrupted(work) < 1
+    assert list(tmp_path.iterdir()) == []
+    assert not module.is_unfinished()
+
+
+def test_work_that_is_silent_is_left_behind_and_what_it_wrote_removed(tmp_path: Path, release: threading.Event) -> None:
+    def work() -> None:
+        with OutputFolder(tmp_path / "deep" / "clip") as folder, output_file(tmp_path / "film.mp4") as part:
+            (folder / "tracks.json").write_text("{}")
+            part.write_bytes(b"half")
+            release.wait(30)
+            go_on()
+
+    interrupt_after(0.1)
+    assert seconds_until_interrupted(work) < 2
+    assert list(tmp_path.iterdir()) == []
+    assert module.is_unfinished()
+
+
+def test_pressed_twice(tmp_path: Path, release: threading.Event) -> None:
+    def work() -> None:
+        with OutputFolder(tmp_path / "clip"):
+            release.wait(30)
+            go_on()
+
+    interrupt_after(0.1, 0.4)
+    assert seconds_until_interrupted(work) < 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_that_were_complete_stay(tmp_path: Path, release: threading.Event) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "tracks.json").write_text("old")
+
+    def work() -> None:
+        with OutputFolder(tmp_path / "new") as folder:
+            (folder / "tracks.json").write_text("new")
+        with OutputFolder(tmp_path / "old", overwrite=True) as folder:
+            (folder / "tracks.json").write_text("never")
+            release.wait(30)
+            go_on()
+
+    interrupt_after(0.2)
+    seconds_until_interrupted(work)
+    kept = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("tracks.json")}
+    assert kept == {"old/tracks.json": "old", "new/tracks.json": "new"}
+
+
+def test_an_interrupt_that_the_work_takes_for_its_own_failure() -> None:
+    progress = heeding(silent)
+
+    def work() -> str:
+        try:
+            while True:
+                progress("listening", 1, 2)
+        except BaseException:
+            return "as if nothing had happened"  # as a library does that turns whatever it meets into its own
+
+    interrupt_after(0.1)
+    assert seconds_until_interrupted(work) < 2
+
+
+def test_work_after_an_interrupted_one() -> None:
+    def work(seconds: float) -> str:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            go_on()
+        return "done"
+
+    interrupt_after(0.1)
+    seconds_until_interrupted(lambda: work(20))
+    assert stoppable(lambda: work(0.01)) == "done"
+
+
+def test_from_another_thread() -> None:
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(stoppable(lambda: 5)))
+    thread.start()
+    thread.join()
+    assert found == [5]

@@ -1,0 +1,370 @@
+"""ClipResult: JSON both ways, and what a file that means nothing is told."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from avis_cli.errors import AnnotationError, AvisError
+from avis_cli.media.clip import AudioInfo, ClipInfo
+from avis_cli.results import run_length
+from avis_cli.results.clip import ClipResult, ModelInfo, Source, SourceAudio, Track
+from avis_cli.writers.masks import write_masks
+
+HEIGHT, WIDTH = 6, 8
+
+
+def mask(*pixels: tuple[int, int]) -> run_length.RunLength:
+    image = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    for y, x in pixels:
+        image[y, x] = True
+    return run_length.encode(image)
+
+
+def example(**changes: Any) -> ClipResult:
+    fields: dict[str, Any] = {
+        "source": Source("clip.mp4", WIDTH, HEIGHT, 90, 2.5, "30000/1001", SourceAudio(44100, 2), decode_failures=1),
+        "model": ModelInfo("avism-tiny", "avism-tiny", "ab" * 32, 0.3, "fp32", 1.0, "video"),
+        "categories": ((1, "person"), (7, "dog")),
+        "times": (0.0, 1.001, 2.002),
+        "tracks": (
+            Track(1, 7, "dog", 0.93, [mask((1, 2), (1, 3), (4, 3)), None, mask((0, 0))], [(0.0, 1.0), (1.5, 2.5)]),
+            Track(2, 1, "person", 0.5, [None, None, mask()], []),
+        ),
+    }
+    return ClipResult(**{**fields, **changes})
+
+
+def test_json_round_trip() -> None:
+    result = example()
+    again = ClipResult.from_json(result.to_json())
+    assert again == result
+    assert again.to_json() == result.to_json()
+
+
+def test_json_has_the_layout_that_scripts_rely_on() -> None:
+    document = json.loads(example().to_json())
+    assert list(document) == ["format", "version", "tool", "source", "model", "categories", "times", "tracks"]
+    assert (document["format"], document["version"]) == ("avis-tracks", 1)
+    assert document["tool"].startswith("avis-cli ")
+    assert list(document["source"]) == [
+        "file", "width", "height", "rotation", "duration", "frame_rate", "audio", "decode_failures",
+    ]  # fmt: skip
+    assert document["source"]["audio"] == {"sample_rate": 44100, "channels": 2}
+    assert list(document["model"]) == ["name", "preset", "weights_sha256", "threshold", "precision", "fps", "mask_fps"]
+    assert document["categories"] == [{"id": 1, "name": "person"}, {"id": 7, "name": "dog"}]
+    track = document["tracks"][0]
+    assert list(track) == [
+        "id", "category_id", "category", "score", "segmentations", "bboxes", "areas", "sounding",
+    ]  # fmt: skip
+    assert track["bboxes"] == [[2, 1, 2, 4], None, [0, 0, 1, 1]]
+    assert track["areas"] == [3, None, 1]
+    assert track["segmentations"][1] is None
+    assert track["segmentations"][0]["size"] == [HEIGHT, WIDTH]
+    assert track["sounding"] == [[0.0, 1.0], [1.5, 2.5]]
+
+
+def test_a_result_without_tracks_and_sound_round_trips() -> None:
+    silent = Source("clip.mp4", WIDTH, HEIGHT, 0, 0.04, None, None)
+    result = example(source=silent, times=(), tracks=())
+    assert ClipResult.from_json(result.to_json()) == result
+
+
+@given(st.text(), st.floats(0, 1), st.lists(st.floats(0, 1e6), unique=True).map(sorted))
+def test_any_name_score_and_times_round_trip(name: str, score: float, times: list[float]) -> None:
+    source = Source(name, WIDTH, HEIGHT, 0, 1.0, "25/1", None)
+    track = Track(1, 1, "person", score, [None] * len(times))
+    result = example(source=source, times=times, tracks=[track])
+    assert ClipResult.from_json(result.to_json()) == result
+
+
+def test_a_file_name_that_is_not_text_survives_utf8() -> None:
+    result = example(source=Source("caf\udce9.mp4", WIDTH, HEIGHT, 0, 1.0, None, None))
+    text = result.to_json().encode("utf-8").decode("utf-8")
+    assert ClipResult.from_json(text).source.file == "caf\udce9.mp4"
+
+
+def test_numbers_of_array_libraries_become_plain_ones() -> None:
+    track = Track(1, 1, "person", np.float32(0.5), [None], [(np.float64(0), np.float64(1))])  # type: ignore[arg-type]
+    result = example(times=np.array([0.0]), tracks=[track])
+    assert ClipResult.from_json(result.to_json()) == result
+
+
+def test_a_number_that_is_not_finite_is_never_written() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        example(times=(0.0,), tracks=[Track(1, 1, "person", float("nan"), [None])]).to_json()
+
+
+def test_a_track_needs_one_mask_per_mask_frame() -> None:
+    with pytest.raises(ValueError, match="2 masks for 3 mask frames"):
+        example(tracks=[Track(1, 1, "person", 0.5, [None, None])])
+
+
+@pytest.mark.parametrize(
+    ("times", "mask_fps", "end"),
+    [
+        ((), 1.0, 0.0),
+        ((3.0,), 4.0, 3.25),
+        ((3.0,), "video", math.inf),
+        ((1.0, 3.0, 4.0), 1.0, 6.0),
+        ((0.0, 0.5), "video", 1.0),
+    ],
+)
+def test_the_last_mask_frame_stays_as_long_as_the_others(times: tuple[float, ...], mask_fps: Any, end: float) -> None:
+    model = ModelInfo("m", "m", None, 0.3, "fp32", 1.0, mask_fps)
+    assert example(model=model, times=times, tracks=()).end == end
+
+
+def test_source_of_a_clip() -> None:
+    audio = AudioInfo(0, 48000, 6)
+    clip = ClipInfo("/films/a b.mkv", 640, 360, 270, Fraction(5, 2), Fraction(30000, 1001), audio)
+    expected = Source("a b.mkv", 640, 360, 270, 2.5, "30000/1001", SourceAudio(48000, 6), 3)
+    assert Source.of(clip, decode_failures=3) == expected
+
+
+def test_keys_of_later_versions_are_ignored() -> None:
+    document = example().to_dict()
+    document["licence"] = "CC0"
+    document["tracks"][0]["confidence_curve"] = [1, 2]
+    assert ClipResult.from_json(json.dumps(document)) == example()
+
+
+def test_areas_and_boxes_may_be_left_out() -> None:
+    document = example().to_dict()
+    del document["tracks"][0]["areas"], document["tracks"][0]["bboxes"]
+    assert ClipResult.from_json(json.dumps(document)) == example()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("format", "coco", 'format is "coco", expected "avis-tracks"'),
+        ("version", 2, "version is 2, expected 1"),
+        ("version", True, "version is true"),
+        ("tool", None, "tool is null"),
+        ("source", [], "source is a list"),
+        ("source.width", 0, "source.width is 0"),
+        ("source.width", 8.0, "source.width is 8.0"),
+        ("source.height", 10**9, "source.height is 1000000000"),
+        ("source.rotation", 45, "source.rotation is 45"),
+        ("source.duration", -1, "source.duration is -1"),
+        ("source.frame_rate", "30", 'source.frame_rate is "30"'),
+        ("source.frame_rate", "1/0", 'source.frame_rate is "1/0"'),
+        ("source.audio", 3, "source.audio is 3"),
+        ("source.decode_failures", True, "source.decode_failures is true"),
+        ("model.threshold", 1.5, "model.threshold is 1.5"),
+        ("model.mask_fps", "all", 'model.mask_fps is "all"'),
+        ("categories.1.id", 1, "categories[1].id is 1 again"),
+        ("categories.0.name", 5, "categories[0].name is 5"),
+        ("times.1", 0.0, "times[1] is 0.0"),
+        ("times", [0.0], "tracks[0].segmentations is a list of 3 elements, expected 1"),
+        ("tracks", {}, "tracks is an object"),
+        ("tracks.1.id", 1, "tracks[1].id is 1 again"),
+        ("tracks.0.id", 0, "tracks[0].id is 0"),
+        ("tracks.0.category_id", 2, "tracks[0].category_id is 2"),
+        ("tracks.0.category", "cat", 'tracks[0].category is "cat"'),
+        ("tracks.0.score", "0.9", 'tracks[0].score is "0.9"'),
+        ("tracks.0.score", 2**2000, "tracks[0].score is a number of more than 40 digits"),
+        ("tracks.0.segmentations.0.size", [WIDTH, HEIGHT], "tracks[0].segmentations[0].size is [8, 6]"),
+        ("tracks.0.segmentations.0.counts", [1, 2], "tracks[0].segmentations[0].counts is a list"),
+        ("tracks.0.segmentations.0.counts", "", "tracks[0].segmentations[0]"),
+        ("tracks.0.segmentations.0.counts", "0" * 200, "tracks[0].segmentations[0]"),
+        ("tracks.0.segmentations.0.counts", "ü", "tracks[0].segmentations[0]"),
+        ("tracks.0.segmentations.0.counts", "o", "tracks[0].segmentations[0]"),
+        ("tracks.0.segmentations.1", 0, "tracks[0].segmentations[1]"),
+        ("tracks.0.areas.0", 4, "tracks[0].areas[0] is 4, expected 3"),
+        ("tracks.0.bboxes.1", [0, 0, 1, 1], "tracks[0].bboxes[1]"),
+        ("tracks.0.sounding.0", [1.0], "tracks[0].sounding[0]"),
+        ("tracks.0.sounding.0", [1.0, 0.5], "tracks[0].sounding[0]"),
+        ("tracks.0.sounding.1", [0.5, 2.0], "tracks[0].sounding[1]"),
+    ],
+)
+def test_a_wrong_field_is_named(path: str, value: Any, message: str) -> None:
+    document: Any = example().to_dict()
+    document = json.loads(json.dumps(document))
+    place = document
+    *parents, last = [int(key) if key.isdigit() else key for key in path.split(".")]
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    with pytest.raises(AnnotationError) as caught:
+        ClipResult.from_json(json.dumps(document), file="tracks.json")
+    assert str(caught.value).startswith(f"tracks.json: {message}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["format", "version", "tool", "source", "model", "categories", "times", "tracks"])
+def test_a_missing_field_is_named(key: str) -> None:
+    document = example().to_dict()
+    del document[key]
+    with pytest.raises(AnnotationError, match=f"^{key} is missing"):
+        ClipResult.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not JSON: .* line 1 column 1"),
+        ("[]", "the document is a list"),
+        ('{"format": NaN}', "holds NaN"),
+        ('{"format": 1e999}', "format is Infinity"),
+        ('{"format": "a", "format": "b"}', 'the key "format" stands twice'),
+        ("[" * 100_000, "nested too deep"),
+        ('{"version": ' + "9" * 10_000 + "}", "too many digits"),
+        ("\ufeff{}", "not JSON"),
+    ],
+)
+def test_text_that_is_not_the_format(text: str, message: str) -> None:
+    with pytest.raises(AnnotationError, match=message):
+        ClipResult.from_json(text)
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), st.lists),
+    st.data(),
+)
+def test_no_value_anywhere_escapes_as_another_error(value: Any, data: st.DataObject) -> None:
+    document: Any = json.loads(example().to_json())
+    place = document
+    while True:
+        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
+        if isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
+            place = place[key]
+            continue
+        place[key] = value
+        break
+    try:
+        result = ClipResult.from_json(json.dumps(document))
+    except AnnotationError:
+        return
+    assert ClipResult.from_json(result.to_json()) == result
+
+
+def test_read_names_the_file(tmp_path: Any) -> None:
+    path = tmp_path / "tracks.json"
+    path.write_text(example().to_json(), encoding="utf-8")
+    assert ClipResult.read(path) == example()
+    path.write_bytes(b"\xff\xfe{}")
+    with pytest.raises(AnnotationError, match="not UTF-8") as caught:
+        ClipResult.read(path)
+    assert caught.value.file == str(path)
+    with pytest.raises(AnnotationError, match="no such file"):
+        ClipResult.read(tmp_path / "none.json")
+    with pytest.raises(AnnotationError, match="not a file"):
+        ClipResult.read(tmp_path)
+
+
+def overlapping() -> ClipResult:
+    """Two tracks that share pixel (1, 2) of mask frame 0, and the surer one comes second."""
+    tracks = (
+        Track(4, 7, "dog", 0.4, [mask((1, 2), (1, 3)), mask(), None], [(1.5, 2.5), (0.0, 0.5)]),
+        Track(9, 1, "person", 0.8, [mask((1, 2), (0, 0)), None, None], [(0.5, 1.25)]),
+        Track(2, 1, "person", 0.7, [None, None, mask((5, 7))]),
+    )
+    return example(tracks=tracks)
+
+
+class TestFrame:
+    def test_a_pixel_is_the_id_of_its_surest_track(self) -> None:
+        labels = overlapping().frame(0)
+        assert (labels.shape, labels.dtype) == ((HEIGHT, WIDTH), np.int32)
+        expected = np.zeros((HEIGHT, WIDTH), dtype=int)
+        expected[1, 3] = 4
+        expected[1, 2] = expected[0, 0] = 9
+        assert labels.tolist() == expected.tolist()
+        assert not overlapping().frame(1).any()
+
+    def test_of_equal_scores_the_lower_id_is_on_top(self) -> None:
+        tracks = [Track(id, 1, "person", 0.5, [mask((0, 0)), None, None]) for id in (3, 1, 2)]
+        assert example(tracks=tracks).frame(0)[0, 0] == 1
+
+    def test_mask_images_hold_the_same(self, tmp_path: Path) -> None:
+        result = overlapping()
+        write_masks(tmp_path, result)
+        for index in range(len(result.times)):
+            image = np.asarray(Image.open(tmp_path / f"{index:06d}.png"))
+            assert image.tolist() == result.frame(index).tolist()
+
+    def test_ids_beyond_a_byte(self) -> None:
+        result = example(tracks=[Track(70_000, 1, "person", 0.5, [mask((2, 2)), None, None])])
+        assert result.frame(0).max() == 70_000
+        large = example(tracks=[Track(2**31, 1, "person", 0.5, [mask((2, 2)), None, None])])
+        with pytest.raises(AnnotationError, match="track 2147483648 does not fit"):
+            large.frame(0)
+
+    def test_frames_count_from_either_end_and_no_further(self) -> None:
+        result = overlapping()
+        assert result.frame(-1).tolist() == result.frame(2).tolist()
+        for index in (3, -4):
+            with pytest.raises(IndexError, match=f"mask frame {index}, expected one of the 3 from 0 to 2"):
+                result.frame(index)
+
+
+class TestTimelineRows:
+    def test_a_row_for_each_interval_in_the_order_of_the_clip(self) -> None:
+        assert overlapping().timeline() == [
+            {"track_id": 4, "category": "dog", "score": 0.4, "start": 0.0, "end": 0.5, "seconds": 0.5},
+            {"track_id": 9, "category": "person", "score": 0.8, "start": 0.5, "end": 1.25, "seconds": 0.75},
+            {"track_id": 4, "category": "dog", "score": 0.4, "start": 1.5, "end": 2.5, "seconds": 1.0},
+        ]
+        assert example(tracks=()).timeline() == []
+
+
+@pytest.mark.parametrize(
+    ("time", "sounds"), [(-1, False), (0, True), (0.99, True), (1.0, False), (1.5, True), (9, False)]
+)
+def test_whether_a_track_sounds_at_a_time(time: float, sounds: bool) -> None:
+    assert example().tracks[0].is_sounding(time) is sounds
+
+
+class TestSupervision:
+    def test_what_is_handed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        library = ModuleType("supervision")
+        library.Detections = SimpleNamespace  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "supervision", library)
+        given = overlapping().to_supervision(0)
+        assert given.xyxy.tolist() == [[0, 0, 3, 2], [2, 1, 4, 2]]
+        assert given.tracker_id.tolist() == [9, 4]
+        assert given.class_id.tolist() == [1, 7]
+        assert given.confidence == pytest.approx([0.8, 0.4])
+        assert given.data["class_name"].tolist() == ["person", "dog"]
+        assert (given.mask.shape, given.mask.dtype) == ((2, HEIGHT, WIDTH), np.bool_)
+        assert np.argwhere(given.mask[1]).tolist() == [[1, 2], [1, 3]]
+        # a mask without a pixel is no object
+        nothing = overlapping().to_supervision(1)
+        assert (nothing.xyxy.shape, nothing.mask.shape) == ((0, 4), (0, HEIGHT, WIDTH))
+        assert nothing.tracker_id.shape == nothing.confidence.shape == nothing.data["class_name"].shape == (0,)
+        with pytest.raises(IndexError, match="mask frame 3"):
+            overlapping().to_supervision(3)
+
+    def test_the_library_takes_it(self) -> None:
+        supervision = pytest.importorskip("supervision")
+        found = overlapping().to_supervision(0)
+        assert isinstance(found, supervision.Detections)
+        assert len(found) == 2
+        assert found.tracker_id.tolist() == [9, 4]
+        assert found[found.class_id == 7].xyxy.tolist() == [[2, 1, 4, 2]]
+        assert found.area.tolist() == [2, 2]
+        assert len(overlapping().to_supervision(1)) == 0
+
+    def test_without_the_library_it_says_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "supervision", None)
+        with pytest.raises(AvisError, match="needs the library supervision; pip install supervision"):
+            example().to_supervision(0)
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    import avis_cli
+
+    assert Path(avis_cli.__file__).with_name("py.typed").is_file()
