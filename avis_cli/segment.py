@@ -17,12 +17,11 @@ from torch import Tensor
 
 from avis_cli.callable_module import make_callable
 from avis_cli.errors import MediaError, UsageError
-from avis_cli.inference.frames import Sampling, VideoPicture, network_size
+from avis_cli.inference.frames import ArrayFrames, Sampling, VideoFrames, network_size
 from avis_cli.inference.loading import load_model
-from avis_cli.inference.mask_pass import MaskPass
 from avis_cli.inference.model import Model
-from avis_cli.inference.segment_clip import MAX_GAP, ClipMasks, Embedder, find
-from avis_cli.inference.track_accumulator import Span, encoded
+from avis_cli.inference.segment_clip import MAX_GAP, THRESHOLD, ClipMasks, ClipSettings, Embedder, segment_clip
+from avis_cli.inference.track_accumulator import Span
 from avis_cli.media import decode
 from avis_cli.media.clip import ClipInfo, Waveform
 from avis_cli.nn.audio import token_windows
@@ -31,7 +30,6 @@ from avis_cli.results.clip import ClipResult, ModelInfo, Source, Track
 
 __all__ = ["segment", "segment_frames"]
 
-THRESHOLD = 0.3  # score a track must exceed, as released
 SOUND_SECONDS = 60  # of a clip's sound in memory at once: about 10 MB
 
 
@@ -76,7 +74,7 @@ def segment(
     sampling = choose_sampling(model, fps, mask_fps, start, end)
     clip = decode.probe(path, audio_track=audio_track, max_pixels=max_pixels)
     size = network_size(clip.height, clip.width, model.config.short_side, model.config.long_side)
-    picture = VideoPicture(path, clip, sampling, size, max_pixels)
+    frames = VideoFrames(path, clip, sampling, size, max_pixels)
     if not (allow_silent or mute):
         clip.require_sound()
     sound = Hearing(path, clip, sampling, mute=mute)
@@ -86,17 +84,17 @@ def segment(
     def embed(times: Sequence[Fraction]) -> Tensor | NDArray[np.float32]:
         return listen(model, sound.during(times))(times)
 
-    size = (clip.height, clip.width)
-    found = find(model, picture, embed, size, threshold, gate, progress, window=window, max_gap=max_gap, warn=warn)
+    settings = ClipSettings((clip.height, clip.width), threshold, gate, window, max_gap)
+    found = segment_clip(model, frames, embed, settings, progress, warn)
     if sound.silent:
         warn("the sound is silent from beginning to end: nothing can be heard")
-    if strict and picture.failures:
+    if strict and frames.failures:
         raise MediaError(
-            f"{picture.failures} frames cannot be decoded", hint="leave out --strict to skip them", file=path
+            f"{frames.failures} frames cannot be decoded", hint="leave out --strict to skip them", file=path
         )
-    for warning in picture.warnings:
+    for warning in frames.warnings:
         warn(warning)
-    return describe(model, Source.of(clip, picture.failures), sampling, threshold, found, max_tracks)
+    return describe(model, Source.of(clip, frames.failures), sampling, threshold, found, max_tracks)
 
 
 def choose_sampling(
@@ -232,23 +230,21 @@ def segment_frames(
     of the masks in pixels. Nothing is resized on the way in, no media is touched.
     """
     fps = Fraction(model.config.fps)
-    tokens = model.localize(frames, audio)
-    mask_pass = MaskPass(model, tokens, model.track(tokens), output_size, threshold, gate)
-    gates = None if mask_pass.gate is None else mask_pass.gate.heard.T
-    frames_masks = [
-        encoded(mask_pass.frame(features, None if gates is None else gates[token]))
-        for token, features in enumerate(tokens.mask_features)
-    ]
-    found = ClipMasks(
-        [token / fps for token in range(len(tokens))],
-        [[masks[pair] for masks in frames_masks] for pair in range(len(mask_pass.pairs))],
-        mask_pass.scores(),
-        mask_pass.pairs.classes.tolist(),
-        None if mask_pass.gate is None else mask_pass.gate.spans,
-    )
+    given, heard = (torch.as_tensor(array).cpu() for array in (frames, audio))
+    clip = ArrayFrames(given.numpy(), fps)
+    if heard.shape != (len(given), model.config.audio_width):
+        raise UsageError(
+            f"audio embeddings of shape {tuple(heard.shape)}, expected {(len(given), model.config.audio_width)}",
+            hint="give one embedding per frame",
+        )
+
+    def embed(times: Sequence[Fraction]) -> Tensor:
+        return heard[[int(time * fps) for time in times]]
+
+    found = segment_clip(model, clip, embed, ClipSettings(output_size, threshold, gate, window=len(given)))
     height, width = output_size
-    source = Source("", width, height, 0, float(len(tokens) / fps), f"{fps.numerator}/{fps.denominator}", None)
-    return describe(model, source, Sampling(fps, fps), threshold, found, max_tracks)
+    source = Source("", width, height, 0, float(len(given) / fps), f"{fps.numerator}/{fps.denominator}", None)
+    return describe(model, source, clip.sampling, threshold, found, max_tracks)
 
 
 make_callable(__name__, segment)

@@ -84,7 +84,7 @@ def test_equals_the_network_run_on_the_same_frames_and_sound(clip: Path, tiny_mo
 
 def test_windows_and_memory_limits_change_nothing(clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = run(clip, tiny_model)
-    monkeypatch.setattr(avis_cli.inference.frames, "WINDOW", 1)
+    monkeypatch.setattr(avis_cli.inference.frames, "BATCH", 1)
     monkeypatch.setattr(pipeline, "SOUND_SECONDS", 2)
     # two frames' features are kept, those of the other four are computed again
     two = feature_store.Limits(memory_bytes=2 * 32 * 48 * 80 * 4 + 1, file_bytes=0)

@@ -20,14 +20,13 @@ from avis_cli.datasets.tracks import Category, Video
 from avis_cli.datasets.truth import read_truth
 from avis_cli.errors import AnnotationError, UsageError
 from avis_cli.files.json_file import DEFAULT_MAX_BYTES
-from avis_cli.inference.frames import network_size
-from avis_cli.inference.loading import Model
-from avis_cli.inference.segment_clip import find
-from avis_cli.inference.still_frames import StillPicture
+from avis_cli.inference.frames import StillFrames, network_size
+from avis_cli.inference.model import Model
+from avis_cli.inference.segment_clip import THRESHOLD, ClipSettings, segment_clip
 from avis_cli.progress import Progress, silent
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult, Source
-from avis_cli.segment import THRESHOLD, describe
+from avis_cli.segment import describe
 
 
 def _ignore(note: str) -> None:
@@ -100,12 +99,13 @@ def run_clip(model: Model, clip: ClipFiles, looks: Looks) -> ClipResult:
     """What ``model`` finds in one video of a dataset."""
     video, fps = clip.video, Fraction(model.config.fps)
     size = video.height, video.width
-    picture = StillPicture(clip.frames, fps, size, network_size(*size, model.config.short_side, model.config.long_side))
+    frames = StillFrames(clip.frames, fps, size, network_size(*size, model.config.short_side, model.config.long_side))
     embed = hear_clip(model, clip.sound, video.length)
     # one window, as published: whoever compares scores wants the tracker to see the whole video
-    found = find(model, picture, embed, size, looks.threshold, looks.gate, window=video.length)
+    settings = ClipSettings(size, looks.threshold, looks.gate, window=video.length)
+    found = segment_clip(model, frames, embed, settings)
     source = Source(video.name, video.width, video.height, 0, float(video.length / fps), f"{fps.numerator}/1", None)
-    return describe(model, source, picture.sampling, looks.threshold, found)
+    return describe(model, source, frames.sampling, looks.threshold, found)
 
 
 def entries(result: ClipResult, video: Video, ids: dict[int, int], null_empty: bool) -> list[dict[str, Any]]:

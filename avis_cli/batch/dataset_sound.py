@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.errors import MediaError
-from avis_cli.inference.loading import Model
+from avis_cli.inference.model import Model
 from avis_cli.inference.segment_clip import Embedder
 from avis_cli.media.clip import Waveform
 from avis_cli.media.sound_file import read_sound

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from avis_cli.cli.inputs import Job
     from avis_cli.files.output_folder import OutputFolder
     from avis_cli.hub import ResolvedWeights
-    from avis_cli.inference.loading import Model
+    from avis_cli.inference.model import Model
     from avis_cli.media.clip import ClipInfo
     from avis_cli.results.clip import ClipResult
 

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from avis_cli.errors import OutputError, UsageError, WeightsError
+from avis_cli.errors import AvisError, OutputError, UsageError, WeightsError
 from avis_cli.hub import store
 from avis_cli.hub.lookup import resolve
 from avis_cli.hub.manifest import load_manifest
 from avis_cli.hub.model_card import model_card
 from avis_cli.hub.safetensors_header import read_header
-from avis_cli.models.avism.config import PRESETS, AvismConfig
+from avis_cli.models.description import describe, read_description
 from avis_cli.progress import Progress, silent
 
 HASHED_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth")  # published weights carry the start of their SHA-256 in the name
@@ -52,12 +52,13 @@ def import_released(
     if vggish is not None:
         _check_name(vggish, progress)
     found = released.read_released(checkpoint, name)
-    known = load_manifest().models.get(found.preset)
+    preset = found.preset.config.name
+    known = load_manifest().models.get(preset)
     if known is not None and known.bundled:
-        raise UsageError(f"{found.preset} is bundled", hint="use the file itself: --model FILE", file=checkpoint)
-    target = store.imported_file(found.preset)
+        raise UsageError(f"{preset} is bundled", hint="use the file itself: --model FILE", file=checkpoint)
+    target = store.imported_file(preset)
     if target.exists() and not overwrite:
-        raise UsageError(f"{found.preset} is imported already", hint="add --overwrite to replace it", file=target)
+        raise UsageError(f"{preset} is imported already", hint="add --overwrite to replace it", file=target)
     if vggish is not None:
         found = replace(found, vggish=released.read_vggish(vggish))
     tensors = found.tensors()
@@ -65,17 +66,16 @@ def import_released(
     source = f"{checkpoint.name} (sha256 {store.checksum(checkpoint, progress)})"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        config = json.dumps(PRESETS[found.preset].to_dict())
         # without its sidecar a file is not loaded: a kill between the two writes leaves nothing that looks right
         store.sidecar(target).unlink(missing_ok=True)
-        weights_file.write(target, tensors, {"preset": found.preset, "source": source, "config": config})
+        weights_file.write(target, tensors, describe(found.preset, source))
         sha256 = store.checksum(target, progress)
         store.write_sidecar(target, sha256)
     except OSError as error:
         raise OutputError(
             f"cannot keep the weights ({error.strerror or error})", hint="set AVIS_HOME to another folder", file=target
         ) from error
-    return Imported(target, found.preset, sha256, bool(found.vggish))
+    return Imported(target, preset, sha256, bool(found.vggish))
 
 
 def export(wanted: str, folder: Path, *, offline: bool = False, progress: Progress = silent) -> Path:
@@ -93,7 +93,10 @@ def export(wanted: str, folder: Path, *, offline: bool = False, progress: Progre
     known = load_manifest().models.get(resolved.name)
     file = known.file if known is not None else resolved.path.name
     metadata = read_header(resolved.path).metadata
-    config = _config_of(resolved.path, resolved.preset, metadata)
+    try:
+        config = read_description(metadata, resolved.preset).config
+    except AvisError as error:
+        raise WeightsError(error.cause, hint=error.hint, file=resolved.path) from error
     card = model_card(file, resolved, known, config, metadata.get("source", "not recorded"))
     texts = {"config.json": json.dumps(config.to_dict(), indent=2), "README.md": card}
     return _write_folder(folder, resolved.path, file, texts)
@@ -107,20 +110,6 @@ def _check_name(path: Path, progress: Progress) -> None:
         raise WeightsError(
             f"wrong checksum: sha256 {found}, its name promises {named[1]}...", hint="download it again", file=path
         )
-
-
-def _config_of(path: Path, preset: str, metadata: Mapping[str, str]) -> AvismConfig:
-    """The network a file describes in its metadata, else the preset's."""
-    try:
-        return AvismConfig.from_dict(json.loads(metadata["config"])) if "config" in metadata else PRESETS[preset]
-    except KeyError:
-        raise WeightsError(
-            f"made for {preset!r}, a preset unknown here", hint=f"there are {', '.join(PRESETS)}", file=path
-        ) from None
-    except (ValueError, TypeError, AttributeError) as error:
-        raise WeightsError(
-            "its description of the network is not understood", hint="export it again", file=path
-        ) from error
 
 
 def _write_folder(folder: Path, weights: Path, file: str, texts: Mapping[str, str]) -> Path:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from avis_cli.hub.lookup import ResolvedWeights
 from avis_cli.hub.manifest import Entry
-from avis_cli.models.avism.config import AvismConfig
+from avis_cli.models.system import ClipConfig
 
 LICENCES = {"MIT": "mit"}  # as we write them -> as the Hub's index knows them
 
 
-def model_card(file: str, weights: ResolvedWeights, entry: Entry | None, config: AvismConfig, source: str) -> str:
+def model_card(file: str, weights: ResolvedWeights, entry: Entry | None, config: ClipConfig, source: str) -> str:
     """Markdown with the Hub's front matter.
 
     ``entry``: what the manifest knows; ``config``: the network's sizes; ``source``: where the file says it is from.

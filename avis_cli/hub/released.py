@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from avis_cli.errors import UsageError, WeightsError
+from avis_cli.errors import WeightsError
 from avis_cli.hub import weights_file
-from avis_cli.models.avism.build import build
-from avis_cli.models.avism.checkpoint import load
-from avis_cli.models.avism.config import PRESETS
-from avis_cli.models.recognise import recognise
+from avis_cli.models import Preset, find_preset, recognise
 from avis_cli.nn.vggish import PREFIX, load_vggish, split_off
 
 
@@ -21,7 +17,7 @@ from avis_cli.nn.vggish import PREFIX, load_vggish, split_off
 class Released:
     """``network``: tensors of the network that segments; ``vggish``: those of its audio network, maybe none."""
 
-    preset: str
+    preset: Preset
     network: dict[str, Tensor]
     vggish: dict[str, Tensor]
 
@@ -37,12 +33,13 @@ def read_released(checkpoint: Path, name: str | None = None) -> Released:
     file for anything that does not match, UsageError for an unknown preset.
     """
     tensors, metadata = weights_file.read(checkpoint)
-    given, heard = split_off(tensors)
+    given, sound = split_off(tensors)
     try:
-        preset = name or metadata.get("preset") or recognise(given)
-        if preset not in PRESETS:
-            raise UsageError(f"no preset called {preset!r}", hint=f"there are {', '.join(PRESETS)}")
-        return Released(preset, _checked(preset, given), dict(load_vggish(heard).state_dict()) if heard else {})
+        named = name or metadata.get("preset")
+        preset = recognise(given) if named is None else find_preset(named)
+        network = preset.system.build(preset.config)
+        preset.system.load(network, given)
+        return Released(preset, dict(network.state_dict()), dict(load_vggish(sound).state_dict()) if sound else {})
     except WeightsError as error:
         raise WeightsError(error.cause, hint=error.hint, file=checkpoint) from error
 
@@ -54,9 +51,3 @@ def read_vggish(path: Path) -> dict[str, Tensor]:
         return dict(load_vggish(tensors).state_dict())
     except WeightsError as error:
         raise WeightsError(error.cause, hint=error.hint, file=path) from error
-
-
-def _checked(preset: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    network = build(PRESETS[preset])
-    load(network, tensors)
-    return dict(network.state_dict())

@@ -1,18 +1,18 @@
 """Tracks of overlapping windows -> one identity for each object of the clip.
 
 Each window of token frames has tracks of its own. Those of a new window are matched one to one with the objects known
-so far (Kuhn 1955, by ``scipy.optimize.linear_sum_assignment``), at the lowest sum of costs. A cost is 1 minus the mean
-of up to three agreements, each 0..1, weighted by ``WEIGHTS``; what nobody can know is left out of the mean:
+so far (Kuhn 1955, by ``scipy.optimize.linear_sum_assignment``) so that the sum of their affinities is highest. An
+affinity is the mean of up to three terms, each 0..1, weighted by ``WEIGHTS``; a term that is unknown is left out:
 
 - *appearance*: how surely the network, asked with the object's similarity embedding, calls the tokens that the new
   track claims the same object. It is what that embedding was trained for, and all there is for an object that returns.
-- *overlap*: intersection over union of both masks over the frames that the windows share. Both windows looked at the
-  same pixels there, so it weighs as much as the others together. Unknown where neither has a mask.
-- *audio*: in the shared frames, how much both agree on when the object sounds and on which tokens, that is which
-  places in the heard scene, it is attended in: the sums of the smaller values over the sums of the larger. It tells
-  apart two objects whose masks overlap but which sound in turns. Unknown where neither is heard.
+- *overlap*: intersection over union of both masks over the frames that the windows share. Both windows saw the same
+  pixels there, so it weighs as much as the others together. Unknown where neither has a mask.
+- *audio*: in the shared frames, how much both have in common in when the object sounds and in which tokens, that is
+  which places of the audible scene, it is attended in: the sums of the smaller values over the sums of the larger. It
+  tells apart two objects whose masks overlap but which sound in turns. Unknown where neither is heard.
 
-A track that agrees less than ``AGREE`` with every object is a new one: below it the network itself says that two
+A track whose affinity is below ``MIN_AFFINITY`` to every object is a new one: below it the network itself says that two
 tokens are rather not the same object. Two of different classes never match, as a track has one class, nor does a track
 that begins more than ``max_gap`` seconds after the object was last heard.
 Letters: A objects known so far, P tracks of a window, S shared frames, T token frames, Q frame queries, C channels.
@@ -27,12 +27,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from avis_cli.inference.gate import hear
 from avis_cli.inference.masks import Candidates
 from avis_cli.models.tokens import FrameTokens, TrackQueries
 
 WEIGHTS = (0.25, 0.5, 0.25)  # of appearance, overlap and audio
-AGREE = 0.5
+MIN_AFFINITY = 0.5
 
 Floats = NDArray[np.float64]
 
@@ -59,34 +58,32 @@ class Evidence:
 
 
 @torch.inference_mode()
-def gather(
+def collect_evidence(
     tokens: FrameTokens,
     tracks: TrackQueries,
     pairs: Candidates,
-    sounding: NDArray[np.float32],
+    heard: NDArray[np.bool_],
     times: Floats,
-    threshold: float,
     shared: int,
-    known: NDArray[np.float32],
+    gallery: NDArray[np.float32],
 ) -> Evidence:
     """The evidence about ``pairs`` of a window.
 
-    ``sounding`` (P, T): how surely each is heard; ``times`` (T,) in seconds; ``threshold``: that of the gate;
-    ``shared``: S; ``known`` (A, C): similarity embeddings of the objects so far.
+    ``heard`` (P, T): whether each is heard in each token frame; ``times`` (T,) in seconds; ``shared``: S; ``gallery``
+    (A, C): similarity embeddings of the objects so far.
     """
-    similarity = tracks.similarity[pairs.queries]
+    embed = tracks.similarity[pairs.queries]
     probability = tokens.class_logits.softmax(-1)[..., pairs.classes]  # (T, Q, P)
-    claims = (probability * (tracks.token_similarity @ similarity.T).sigmoid()).permute(2, 0, 1)  # (P, T, Q)
-    alike = (tracks.token_similarity.flatten(0, 1) @ torch.from_numpy(known).to(similarity).T).sigmoid()  # (T Q, A)
+    claims = (probability * (tracks.token_similarity @ embed.T).sigmoid()).permute(2, 0, 1)  # (P, T, Q)
+    similarity = (tracks.token_similarity.flatten(0, 1) @ torch.from_numpy(gallery).to(embed).T).sigmoid()  # (T Q, A)
     # squared, so that many faint claims do not outvote a sure one
     weight = claims.flatten(1).square()
-    appearance = (weight @ alike) / (weight.sum(1, keepdim=True) + 1e-12)
-    heard = hear(sounding, threshold)
+    appearance = (weight @ similarity) / (weight.sum(1, keepdim=True) + 1e-12)
     ever = heard.any(1)
     last = len(times) - shared
     return Evidence(
         pairs.classes.cpu().numpy(),
-        similarity.cpu().numpy(),
+        embed.cpu().numpy(),
         claims[:, :shared].cpu().numpy(),
         claims[:, last:].cpu().numpy(),
         heard[:, :shared],
@@ -129,10 +126,10 @@ class Overlap:
         return rows, np.array(cells, dtype=np.float32) if cells else np.zeros((0, 0), np.float32)
 
 
-def audio_agreement(before: Evidence, after: Evidence) -> Floats:
+def audio_affinity(before: Evidence, after: Evidence) -> Floats:
     """When and in which tokens of the shared frames the tracks of two windows are heard -> (P, P')."""
-    when = _shared_part(before.claims_last.max(2, initial=0), after.claims_first.max(2, initial=0))
-    which = _shared_part(_flat(before.claims_last), _flat(after.claims_first))
+    when = _overlap_of_values(before.claims_last.max(2, initial=0), after.claims_first.max(2, initial=0))
+    which = _overlap_of_values(_flat(before.claims_last), _flat(after.claims_first))
     one, other = before.heard_last.sum(1) > 0, after.heard_first.sum(1) > 0
     return np.where(one[:, None] | other[None], (when + which) / 2, np.nan)
 
@@ -141,7 +138,7 @@ def _flat(claims: NDArray[np.float32]) -> NDArray[np.float32]:
     return claims.reshape(len(claims), claims.shape[1] * claims.shape[2])
 
 
-def _shared_part(before: NDArray[np.float32], after: NDArray[np.float32]) -> Floats:
+def _overlap_of_values(before: NDArray[np.float32], after: NDArray[np.float32]) -> Floats:
     # (P, n), (P', n) -> sum of the smaller over sum of the larger, a row at a time: (P, P', n) may be large
     out = np.zeros((len(before), len(after)))
     for row, values in enumerate(before):
@@ -150,7 +147,7 @@ def _shared_part(before: NDArray[np.float32], after: NDArray[np.float32]) -> Flo
     return out
 
 
-def agreement(appearance: Floats, overlap: Floats, audio: Floats) -> Floats:
+def affinity(appearance: Floats, overlap: Floats, audio: Floats) -> Floats:
     """The weighted mean of three (A, P), 0..1, without those that are nan -> (A, P)."""
     terms = np.stack([appearance, overlap, audio])
     weights = np.array(WEIGHTS)[:, None, None] * ~np.isnan(terms)
@@ -158,10 +155,10 @@ def agreement(appearance: Floats, overlap: Floats, audio: Floats) -> Floats:
     return mean
 
 
-def assign(agree: Floats, allowed: NDArray[np.bool_]) -> dict[int, int]:
-    """agree, allowed (A, P) -> the object of each track that is none of the new ones."""
-    # staying apart costs what two that agree by AGREE cost: only what is gained over that counts
-    gain = np.where(allowed, np.maximum(agree - AGREE, 0), 0)
+def assign(affinity: Floats, allowed: NDArray[np.bool_]) -> dict[int, int]:
+    """affinity, allowed (A, P) -> the object of each track that is none of the new ones."""
+    # staying apart costs what two of an affinity of MIN_AFFINITY cost: only what is gained over that counts
+    gain = np.where(allowed, np.maximum(affinity - MIN_AFFINITY, 0), 0)
     objects, tracks = linear_sum_assignment(gain, maximize=True)
     return {int(p): int(a) for a, p in zip(objects, tracks, strict=True) if gain[a, p] > 0}
 
@@ -185,43 +182,45 @@ class Identities:
         self._count = 0
 
     @property
-    def known(self) -> NDArray[np.float32] | None:
+    def gallery(self) -> NDArray[np.float32] | None:
         """Similarity embeddings (A, C) of the objects that may go on or return; None if there are none."""
-        return np.stack([thing.similarity for thing in self._objects]) if self._objects else None
+        return np.stack([obj.similarity for obj in self._objects]) if self._objects else None
 
     @property
     def alive(self) -> set[int]:
         """Ids of the objects that may go on or return."""
-        return {thing.id for thing in self._objects}
+        return {obj.id for obj in self._objects}
 
-    def join(self, evidence: Evidence, present: NDArray[np.bool_], overlap: Floats, now: float) -> list[int | None]:
+    def associate(
+        self, evidence: Evidence, present: NDArray[np.bool_], overlap: Floats, now: float
+    ) -> list[int | None]:
         """The id of each track of the next window, None where not ``present`` (P,): nothing is drawn of such a track.
 
         ``overlap`` (P of the window before, P); ``now``: seconds at which the window begins.
         """
-        matched = assign(self._agreement(evidence, overlap), self._allowed(evidence, present))
+        matched = assign(self._affinity(evidence, overlap), self._allowed(evidence, present))
         ids: list[int | None] = []
-        for thing in self._objects:
-            thing.row = None
+        for obj in self._objects:
+            obj.row = None
         for track, there in enumerate(present):
             ids.append(self._place(evidence, track, matched.get(track)) if there else None)
-        self._objects = [thing for thing in self._objects if thing.row is not None or now - thing.ends <= self._max_gap]
+        self._objects = [obj for obj in self._objects if obj.row is not None or now - obj.ends <= self._max_gap]
         self._latest = evidence
         return ids
 
-    def _agreement(self, evidence: Evidence, overlap: Floats) -> Floats:
+    def _affinity(self, evidence: Evidence, overlap: Floats) -> Floats:
         shape = len(self._objects), len(evidence.classes)
         masks, audio = np.full(shape, np.nan), np.full(shape, np.nan)
         if self._latest is not None:
-            heard = audio_agreement(self._latest, evidence)
-            for place, thing in enumerate(self._objects):
-                if thing.row is not None:
-                    masks[place], audio[place] = overlap[thing.row], heard[thing.row]
-        return agreement(evidence.appearance.reshape(shape), masks, audio)
+            heard = audio_affinity(self._latest, evidence)
+            for place, obj in enumerate(self._objects):
+                if obj.row is not None:
+                    masks[place], audio[place] = overlap[obj.row], heard[obj.row]
+        return affinity(evidence.appearance.reshape(shape), masks, audio)
 
     def _allowed(self, evidence: Evidence, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        categories = np.array([thing.category for thing in self._objects], dtype=np.int64)
-        ends = np.array([thing.ends for thing in self._objects], dtype=np.float64)
+        categories = np.array([obj.category for obj in self._objects], dtype=np.int64)
+        ends = np.array([obj.ends for obj in self._objects], dtype=np.float64)
         near = evidence.begins[None] - ends[:, None] <= self._max_gap
         return (categories[:, None] == evidence.classes[None]) & near & present[None]
 
@@ -229,10 +228,10 @@ class Identities:
         """The track as the latest of an object, a new one without a ``match``; its id."""
         similarity, ends = evidence.similarity[track], float(evidence.ends[track])
         if match is None:
-            thing = _Object(self._count, int(evidence.classes[track]), similarity, ends, track)
-            self._objects.append(thing)
+            obj = _Object(self._count, int(evidence.classes[track]), similarity, ends, track)
+            self._objects.append(obj)
             self._count += 1
         else:
-            thing = self._objects[match]
-            thing.similarity, thing.ends, thing.row = similarity, max(thing.ends, ends), track
-        return thing.id
+            obj = self._objects[match]
+            obj.similarity, obj.ends, obj.row = similarity, max(obj.ends, ends), track
+        return obj.id

@@ -25,7 +25,7 @@ SECOND_MIDDLE = 0.5  # seconds from a token frame to the middle of the second of
 Span = tuple[float, float]
 
 
-def hear(values: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]:
+def apply_hysteresis(values: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]:
     """values (P, T), 0..1 -> whether each track is heard in each token frame (P, T)."""
     heard = np.zeros(values.shape, dtype=bool)
     before = np.zeros(values.shape[0], dtype=bool)
@@ -48,7 +48,7 @@ class Gate:
     @classmethod
     def of(cls, values: NDArray[np.floating], times: Sequence[Fraction], step: Fraction, threshold: float) -> Gate:
         """values (P, T), 0..1, of the token frames at ``times``, ``step`` seconds apart."""
-        heard = hear(values, threshold)
+        heard = apply_hysteresis(values, threshold)
         middles = [float(time) + SECOND_MIDDLE for time in times]
         ends = (float(times[0]), float(times[-1] + step)) if times else (0.0, 0.0)
         rows = zip(heard, values, strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,11 +9,10 @@ from dataclasses import replace
 from avis_cli import hub
 from avis_cli.errors import WeightsError
 from avis_cli.hub import ResolvedWeights, weights_file
-from avis_cli.inference.model import Device, Model, Weights, available_devices, choose_device
-from avis_cli.models.avism import checkpoint
-from avis_cli.models.avism.build import build
-from avis_cli.models.avism.config import PRESETS, AvismConfig
-from avis_cli.models.recognise import recognise
+from avis_cli.inference.devices import available_devices, choose_device
+from avis_cli.inference.model import Device, Model, Weights
+from avis_cli.models import Preset, find_preset, preset_names, recognise
+from avis_cli.models.description import read_description
 from avis_cli.nn.vggish import load_vggish, split_off
 from avis_cli.progress import Progress, silent
 
@@ -36,14 +34,18 @@ def load_model(
     ``AVIS_MODEL``, or else the bundled model. ``weights``: None finds them by name; a file (.safetensors, .pth); or a
     mapping from names to tensors in the released or our own naming, for the preset ``name``. ``device``: auto, cpu,
     cuda, cuda:N or mps; ``precision``: auto, fp32, bf16 or fp16. Raises WeightsError for weights that are not there or
-    do not fit, and UsageError for a device that is not.
+    do not fit, and UsageError for a device or preset that is not.
     """
     if isinstance(weights, Mapping):
-        config = _preset(name)
-        return _assemble(config, weights, config.name, None, choose_device(device), precision)
+        if name is None:
+            raise WeightsError(
+                "tensors without the name of their network", hint=f"name one of {', '.join(preset_names())}"
+            )
+        preset = find_preset(str(name))
+        return _assemble(preset, weights, preset.config.name, None, choose_device(device), precision)
     found = hub.resolve(name if weights is None else weights, offline=offline, progress=progress)
     if weights is not None and name is not None:
-        found = replace(found, preset=_preset(name).name, name=os.fspath(name))
+        found = replace(found, preset=find_preset(str(name)).config.name, name=os.fspath(name))
     return load(found, device, precision)
 
 
@@ -52,42 +54,18 @@ def load(found: ResolvedWeights, device: str = "cpu", precision: str = "fp32") -
     place = choose_device(device)
     tensors, metadata = weights_file.read(found.path)
     try:
-        config = _config(metadata, found.preset or recognise(split_off(tensors)[0]))
-        return _assemble(config, tensors, found.name, found.sha256, place, precision)
+        if found.preset is None and "preset" not in metadata:
+            preset = recognise(split_off(tensors)[0])
+        else:
+            preset = read_description(metadata, found.preset)
+        return _assemble(preset, tensors, found.name, found.sha256, place, precision)
     except WeightsError as error:
         raise WeightsError(error.cause, hint=error.hint, file=error.file or found.path) from error
 
 
-def _preset(name: str | os.PathLike[str] | None) -> AvismConfig:
-    if name is None:
-        raise WeightsError("tensors without the name of their network", hint=f"name one of {', '.join(PRESETS)}")
-    config = PRESETS.get(str(name))
-    if config is None:
-        raise WeightsError(f"no preset is named {str(name)!r}", hint=f"there are {', '.join(PRESETS)}")
-    return config
-
-
-def _config(metadata: Mapping[str, str], preset: str) -> AvismConfig:
-    """The sizes that travel with the weights, or those of the preset."""
-    text = metadata.get("config")
-    if text is None:
-        return _preset(preset)
-    try:
-        config = AvismConfig.from_dict(json.loads(text))
-    except (ValueError, AttributeError) as error:
-        raise WeightsError(
-            f"the file's model description is not understood ({error})", hint="get the file again"
-        ) from error
-    if config.name != preset:
-        raise WeightsError(f"these are weights of {config.name}, expected {preset}", hint="name the right model")
-    return config
-
-
-def _assemble(
-    config: AvismConfig, tensors: Weights, name: str, sha256: str | None, device: Device, precision: str
-) -> Model:
+def _assemble(preset: Preset, tensors: Weights, name: str, sha256: str | None, device: Device, precision: str) -> Model:
     own, sound = split_off(tensors)
-    network = build(config)
-    checkpoint.load(network, own)
+    network = preset.system.build(preset.config)
+    preset.system.load(network, own)
     vggish = load_vggish(sound) if sound else None
     return Model(network, vggish=vggish, name=name, weights_sha256=sha256, device=device, precision=precision)

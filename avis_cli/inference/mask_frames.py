@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avis_cli.inference.feature_store import FeatureStore
-from avis_cli.inference.frames import Picture
-from avis_cli.inference.model import Model
+from avis_cli.inference.frames import ClipFrames
+from avis_cli.inference.protocols import ClipModel
 
 
 class MaskFrame:
@@ -34,10 +34,10 @@ class MaskFrames:
     frames whose features were not kept.
     """
 
-    def __init__(self, model: Model, picture: Picture, kept: FeatureStore, at_once: int) -> None:
-        self._model, self._picture, self._kept, self._at_once = model, picture, kept, at_once
-        rate = picture.sampling.mask_fps
-        self._frames = self._of_tokens() if picture.sampling.one_grid else self._of_rate(rate)
+    def __init__(self, model: ClipModel, frames: ClipFrames, kept: FeatureStore, at_once: int) -> None:
+        self._model, self._clip_frames, self._kept, self._at_once = model, frames, kept, at_once
+        rate = frames.sampling.mask_fps
+        self._frames = self._of_tokens() if frames.sampling.one_grid else self._of_rate(rate)
         self._again: Iterator[MaskFrame] | None = None
         self._next: MaskFrame | None = None
 
@@ -60,7 +60,7 @@ class MaskFrames:
             yield MaskFrame(time, self._kept_or_decoded)
 
     def _of_rate(self, rate: Fraction | None) -> Iterator[MaskFrame]:
-        for times, frames in self._picture.windows(rate):
+        for times, frames in self._clip_frames.batches(rate):
             batch = _Batch(self._model, times, frames, self._kept, self._at_once)
             for time in times:
                 yield MaskFrame(time, batch.features)
@@ -70,7 +70,7 @@ class MaskFrames:
         if features is not None:
             return features
         if self._again is None:
-            self._again = self._of_rate(self._picture.sampling.mask_fps)
+            self._again = self._of_rate(self._clip_frames.sampling.mask_fps)
         return next(frame for frame in self._again if frame.time == time).features
 
 
@@ -78,7 +78,7 @@ class _Batch:
     """Frames that were decoded together; when one of them needs the network its neighbours get theirs with it."""
 
     def __init__(
-        self, model: Model, times: list[Fraction], frames: NDArray[np.uint8], kept: FeatureStore, at_once: int
+        self, model: ClipModel, times: list[Fraction], frames: NDArray[np.uint8], kept: FeatureStore, at_once: int
     ) -> None:
         self._model, self._times, self._frames, self._kept, self._at_once = model, times, frames, kept, at_once
         self._first, self._features = 0, None

@@ -81,6 +81,12 @@ class MaskSizes:
     frame: tuple[int, int]
     output: tuple[int, int]
 
+    @classmethod
+    def of(cls, frame: tuple[int, int], divisor: int, output: tuple[int, int]) -> MaskSizes:
+        """The sizes for a ``frame`` that is padded right and bottom to multiples of ``divisor``."""
+        height, width = (-(-side // divisor) * divisor for side in frame)
+        return cls((height, width), frame, output)
+
 
 def decode_masks(mask_embed: Tensor, mask_features: Tensor, sizes: MaskSizes) -> tuple[Tensor, MaskQuality]:
     """mask_embed (K, M), mask_features (T, M, h, w) -> masks (K, T, H, W) of booleans, and their quality.

@@ -1,7 +1,8 @@
-"""How much memory a process can still have on a device, in bytes."""
+"""How much memory a process can still have on a device, and whether an error says that there is none left."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,25 @@ def free_memory(device: torch.device) -> int | None:
         return int(torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
     known = [size for size in (_machine(), _address_space(), *_control_groups()) if size is not None]
     return max(min(known), 0) if known else None
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of a GPU or of the machine."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOMEM, errno.EAGAIN)  # EAGAIN: no memory for the stack of a new thread
+    # neither has a type of its own
+    known = ("DefaultCPUAllocator", "can't start new thread")
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in known)
+
+
+def give_back(device: torch.device) -> None:
+    """Return what PyTorch holds in reserve on a GPU."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
 
 
 def _machine() -> int | None:

@@ -1,10 +1,10 @@
-"""Both passes, window by window: which windows, in which order they are tracked and drawn, and again if memory ends.
+"""From the frames and the sound of a clip to its candidates: both passes, window by window, and again if memory ends.
 
-The tracker sees a window of token frames at a time, which for most clips is all of them. A longer clip goes window by
-window through both passes: the tokens are dropped when the window has been tracked, the mask features when they have
-been drawn; what grows with the clip is times and run lengths, and these wait on disk when they are many. Where two
-windows overlap both are drawn, which says what their tracks have in common (see ``model.join``), and the masks of the
-earlier one count up to the middle.
+First pass: token frames -> tokens. The tracker sees a window of them at a time, which for most clips is all of them.
+Second pass: mask frames -> masks. A longer clip goes window by window through both: the tokens are dropped when the
+window has been tracked, the mask features when they have been drawn; what grows with the clip is times and run lengths,
+and these wait on disk when they are many. Where two windows overlap both are drawn, which says what their tracks have
+in common (`associate`), and the masks of the earlier one count up to the middle.
 """
 
 from __future__ import annotations
@@ -20,25 +20,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avis_cli.errors import AvisError, UsageError
-from avis_cli.inference import frames as pictures
+from avis_cli.inference import frames as clip_frames
 from avis_cli.inference.associate import Identities, Overlap
 from avis_cli.inference.feature_store import FeatureStore
-from avis_cli.inference.frames import Picture
+from avis_cli.inference.frames import ClipFrames
 from avis_cli.inference.mask_frames import MaskFrame, MaskFrames
-from avis_cli.inference.model import Model
-from avis_cli.inference.track_accumulator import DrawnTracks, Masks, Span, encoded
-from avis_cli.inference.tracked_window import Part
-from avis_cli.inference.windows import Plan, choose_window, give_back, in_windows, is_exhausted
+from avis_cli.inference.memory import give_back, is_exhausted
+from avis_cli.inference.protocols import ClipModel
+from avis_cli.inference.track_accumulator import Masks, Span, TrackAccumulator, encoded
+from avis_cli.inference.tracked_window import FrameEvidence, TrackedWindow, WindowSettings
+from avis_cli.inference.windows import Plan, TokenWindow, choose_window, in_windows
 from avis_cli.models.tokens import FrameTokens
 from avis_cli.progress import Progress, silent
 from avis_cli.results.run_length import RunLength
 
+THRESHOLD = 0.3
+"""Score a track must exceed, as released."""
 MAX_GAP = 60.0
 """Seconds: what falls silent for longer is another object when it sounds again. A minute is the length of the clips
 that the published networks keep identities over. It matters between windows only; within one the tracker decides."""
 
 Embedder = Callable[[Sequence[Fraction]], Tensor | NDArray[np.float32]]
-"""Times of token frames in seconds -> their audio embeddings (T, D)."""
+"""Times of token frames in seconds -> their audio embeddings (T, audio width)."""
 
 
 def _ignore(warning: str) -> None:
@@ -46,11 +49,36 @@ def _ignore(warning: str) -> None:
 
 
 @dataclass(frozen=True)
+class ClipSettings:
+    """What is asked of both passes.
+
+    ``output_size``: height and width of the masks in pixels; ``threshold``: score that a candidate has to be able to
+    exceed; ``gate``: whether a candidate is drawn only where it is heard, None for the model's own habit; ``window``:
+    token frames that the tracker sees together, None for as many as free memory allows; ``max_gap``: seconds after
+    which an object that sounds again in another window is a new one; ``record``: keep ``ClipMasks.evidence``.
+    """
+
+    output_size: tuple[int, int]
+    threshold: float = THRESHOLD
+    gate: bool | None = None
+    window: int | None = None
+    max_gap: float | Fraction = MAX_GAP
+    record: bool = False
+
+    def __post_init__(self) -> None:
+        if self.window is not None and self.window < 1:
+            raise UsageError(f"--window {self.window}, expected 1 token frame or more")
+        if not self.max_gap >= 0:
+            raise UsageError(f"--max-gap {self.max_gap}, expected 0 seconds or more")
+
+
+@dataclass(frozen=True)
 class ClipMasks:
     """What both passes found.
 
     ``times`` of the mask frames in seconds; for each candidate its ``masks``, one per mask frame, its score and class;
-    ``sounding``: the seconds in which each is heard, None where nothing was gated.
+    ``sounding``: the seconds in which each is heard, None where nothing was gated; ``evidence``: where it was asked
+    for, of a clip of one window that was drawn ungated at its token frames.
     """
 
     times: list[Fraction]
@@ -58,39 +86,29 @@ class ClipMasks:
     scores: list[float]
     classes: list[int]
     sounding: list[list[Span]] | None
+    evidence: FrameEvidence | None = None
 
 
-def find(
-    model: Model,
-    picture: Picture,
+def segment_clip(
+    model: ClipModel,
+    frames: ClipFrames,
     embed: Embedder,
-    output_size: tuple[int, int],
-    threshold: float,
-    gate: bool | None = None,
+    settings: ClipSettings,
     progress: Progress = silent,
-    *,
-    window: int | None = None,
-    max_gap: float | Fraction = MAX_GAP,
     warn: Callable[[str], None] = _ignore,
 ) -> ClipMasks:
-    """Both passes over a picture: its candidates with masks of ``output_size`` (height, width).
+    """Both passes over the frames of a clip: its candidates with their masks.
 
-    ``window``: token frames that the tracker sees together, None for as many as free memory allows; ``max_gap``:
-    seconds after which an object that sounds again in another window is a new one. Where memory runs out all is done
-    once more with half as much at once, which ``warn`` is told; AvisError if that is too much as well.
+    Where memory runs out all is done once more with half as much at once, which ``warn`` is told. Raises AvisError if
+    that is too much as well, UsageError for settings that cannot be.
     """
-    if window is not None and window < 1:
-        raise UsageError(f"--window {window}, expected 1 token frame or more")
-    if not max_gap >= 0:
-        raise UsageError(f"--max-gap {max_gap}, expected 0 seconds or more")
     attention = model.config.window
-    plan = Plan.of(choose_window(model.config, model.device) if window is None else window, attention, pictures.WINDOW)
-    gated = model.config.gate if gate is None else gate
+    window = choose_window(model.config, model.device) if settings.window is None else settings.window
+    plan = Plan.of(window, attention, clip_frames.BATCH)
 
     def attempt(plan: Plan) -> ClipMasks | None:
-        clip = _Clip(model, picture, embed, output_size, threshold, gated, plan, float(max_gap), progress)
         try:
-            return clip.find()
+            return _Passes(model, frames, embed, settings, plan, progress).run()
         except (RuntimeError, MemoryError, OSError) as error:
             if not is_exhausted(error):
                 raise
@@ -112,101 +130,118 @@ def find(
     return found
 
 
-class _Clip:
+class _Passes:
     """A clip on its way through both passes, one window after another."""
 
     def __init__(
-        self, model: Model, picture: Picture, embed: Embedder, output_size: tuple[int, int], threshold: float,
-        gated: bool, plan: Plan, max_gap: float, progress: Progress,
-    ) -> None:  # fmt: skip
-        self._model, self._picture, self._embed, self._progress = model, picture, embed, progress
-        self._output_size, self._threshold, self._gated, self._plan = output_size, threshold, gated, plan
+        self,
+        model: ClipModel,
+        frames: ClipFrames,
+        embed: Embedder,
+        settings: ClipSettings,
+        plan: Plan,
+        progress: Progress,
+    ) -> None:
+        self._model, self._frames, self._embed, self._progress = model, frames, embed, progress
+        self._settings, self._plan = settings, plan
+        self._gated = model.config.gate if settings.gate is None else settings.gate
+        if settings.record and (self._gated or not frames.sampling.one_grid):
+            raise ValueError("evidence is recorded of ungated clips whose mask frames are the token frames")
         self._features = FeatureStore()
-        self._frames = MaskFrames(model, picture, self._features, plan.frames)
-        self._identities = Identities(max_gap)
-        self._tracks = DrawnTracks()
+        self._mask_frames = MaskFrames(model, frames, self._features, plan.frames)
+        self._identities = Identities(float(settings.max_gap))
+        self._tracks = TrackAccumulator()
 
-    def find(self) -> ClipMasks:
-        """Window after window: look, track, draw what it shares with the one before, join, draw the rest."""
-        sampling, plan = self._picture.sampling, self._plan
-        earlier: Part | None = None
-        for window in in_windows(self._look(), plan):
-            part = Part(
-                self._model, window, sampling, plan.shared, self._output_size, self._threshold, self._gated,
-                self._identities.known,
-            )  # fmt: skip
+    def run(self) -> ClipMasks:
+        """Window after window: tokens, tracks, draw what it shares with the one before, associate, draw the rest."""
+        earlier: TrackedWindow | None = None
+        for tokens in in_windows(self._tokens(), self._plan):
+            window = self._tracked(tokens)
             if earlier is not None:
-                self._draw_shared(earlier, part)
-            elif part.evidence is not None:
-                none = np.zeros((0, len(part.classes)))
-                part.ids = self._identities.join(part.evidence, part.present, none, float(part.times[0]))
-            until = None if window.last else part.times[plan.step]
-            del window  # its tokens are not needed any more
+                self._draw_shared(earlier, window)
+            elif window.evidence is not None:
+                none = np.zeros((0, len(window.classes)))
+                window.ids = self._identities.associate(window.evidence, window.present, none, float(window.times[0]))
+            until = None if tokens.last else window.times[self._plan.step]
+            del tokens  # they are not needed any more
             for frame in self._counted(until):
-                self._tracks.add(frame.time, part.ids, encoded(part.draw(frame)))
-            earlier = part
+                self._tracks.add(frame.time, window.ids, encoded(window.draw(frame)))
+            earlier = window
         if earlier is not None:
             self._close(earlier, None)
-        return self._found()
+        return self._found(earlier)
 
-    def _look(self) -> Iterator[FrameTokens]:
+    def _tracked(self, tokens: TokenWindow) -> TrackedWindow:
+        settings = WindowSettings(self._settings.output_size, self._settings.threshold, self._gated, self._plan.shared)
+        window = TrackedWindow(self._model, tokens, self._frames.sampling, settings, self._identities.gallery)
+        if self._settings.record:
+            window.record()
+        return window
+
+    def _tokens(self) -> Iterator[FrameTokens]:
         """First pass: tokens without their mask features, as many of which are kept as fixed memory holds."""
-        fps = self._picture.sampling.fps
-        total = self._picture.expected(fps)
+        fps = self._frames.sampling.fps
+        total = self._frames.expected(fps)
         self._progress("listening and looking", 0, total)  # the clock of a rate starts with the work
-        for times, frames in self._picture.windows(fps):
+        for times, images in self._frames.batches(fps):
             for first in range(0, len(times), self._plan.frames):
                 some = slice(first, first + self._plan.frames)
-                tokens = self._model.localize(frames[some], self._embed(times[some]))
+                tokens = self._model.localize(images[some], self._embed(times[some]))
                 self._features.keep(times[some], tokens.mask_features)
                 yield tokens.without_masks()
             self._progress("listening and looking", len(self._features.times), total)
 
-    def _draw_shared(self, earlier: Part, part: Part) -> None:
-        """Second pass over the frames that two windows share, by both; with these the later one's tracks are joined."""
-        assert part.evidence is not None
-        seam = (part.times[0] + earlier.end) / 2
-        overlap = Overlap(len(earlier.classes), len(part.classes))
+    def _draw_shared(self, earlier: TrackedWindow, window: TrackedWindow) -> None:
+        """Second pass over the frames that two windows share, by both; these tell which tracks are the same objects."""
+        assert window.evidence is not None
+        seam = (window.times[0] + earlier.end) / 2
+        overlap = Overlap(len(earlier.classes), len(window.classes))
         held: list[tuple[Fraction, list[RunLength | None]]] = []
         for frame in self._counted(earlier.end):
-            before, after = earlier.draw(frame), part.draw(frame)
+            before, after = earlier.draw(frame), window.draw(frame)
             overlap.add(before, after)
             if frame.time < seam:
                 self._tracks.add(frame.time, earlier.ids, encoded(before))
             else:
                 held.append((frame.time, encoded(after)))
-        part.ids = self._identities.join(part.evidence, part.present, overlap.ratio(), float(part.times[0]))
+        window.ids = self._identities.associate(
+            window.evidence, window.present, overlap.ratio(), float(window.times[0])
+        )
         for time, masks in held:
-            self._tracks.add(time, part.ids, masks)
+            self._tracks.add(time, window.ids, masks)
         self._close(earlier, seam)
-        part.begin = seam
-        self._tracks.forget(self._identities.alive, self._threshold)
+        window.begin = seam
+        self._tracks.forget(self._identities.alive, self._settings.threshold)
 
     def _counted(self, until: Fraction | None) -> Iterator[MaskFrame]:
         """The next mask frames, with progress."""
-        total = self._picture.expected(self._picture.sampling.mask_fps)
+        total = self._frames.expected(self._frames.sampling.mask_fps)
         done = len(self._tracks.times)
         self._progress("drawing masks", done, total)
-        for frame in self._frames.until(until):
+        for frame in self._mask_frames.until(until):
             yield frame
             done += 1
-            if done % pictures.WINDOW == 0:
+            if done % clip_frames.BATCH == 0:
                 self._progress("drawing masks", done, total)
         self._progress("drawing masks", done, total)
 
-    def _close(self, part: Part, until: Fraction | None) -> None:
+    def _close(self, window: TrackedWindow, until: Fraction | None) -> None:
         """Take in what a window that has been drawn says of its objects."""
-        self._tracks.close(part.ids, part.classes, part.masks.scores(), part.masks.pixels)
-        if part.masks.gate is not None:
-            begin = -math.inf if part.begin is None else float(part.begin)
-            self._tracks.hear(part.ids, part.masks.gate.spans, begin, math.inf if until is None else float(until))
+        self._tracks.close(window.ids, window.classes, window.scores(), window.pixels)
+        if window.gate is not None:
+            begin = -math.inf if window.begin is None else float(window.begin)
+            self._tracks.add_sounding(window.ids, window.gate.spans, begin, math.inf if until is None else float(until))
 
-    def _found(self) -> ClipMasks:
+    def _found(self, last: TrackedWindow | None) -> ClipMasks:
         tracks = self._tracks.finished()
+        recorded = self._settings.record and last is not None
+        if recorded and last is not None and last.evidence is not None:
+            raise ValueError("evidence is recorded of clips of one window")
         return ClipMasks(
             self._tracks.times,
             [masks for _, masks, _, _ in tracks],
             [score for _, _, score, _ in tracks],
             [category for category, _, _, _ in tracks],
             [spans for _, _, _, spans in tracks] if self._gated else None,
+            last.frame_evidence() if recorded and last is not None else None,
         )

@@ -40,7 +40,7 @@ class _Track:
         return sum(score * (count / pixels) for score, count in self.parts) if pixels else 0.0
 
 
-class DrawnTracks:
+class TrackAccumulator:
     """Masks by the id of their object. ``times``: seconds of the mask frames so far."""
 
     def __init__(self) -> None:
@@ -80,7 +80,9 @@ class DrawnTracks:
                 track.category = category
                 track.parts.append((score, count))
 
-    def hear(self, ids: Sequence[int | None], spans: Sequence[Sequence[Span]], begin: float, end: float) -> None:
+    def add_sounding(
+        self, ids: Sequence[int | None], spans: Sequence[Sequence[Span]], begin: float, end: float
+    ) -> None:
         """Seconds in which a window's objects are heard, as far as they lie between ``begin`` and ``end``."""
         for id, heard in zip(ids, spans, strict=True):
             if id is None:

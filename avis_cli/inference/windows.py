@@ -5,14 +5,13 @@ A clip of more token frames than a window holds is tracked in windows that overl
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
 from avis_cli.inference.memory import free_memory
-from avis_cli.models.avism.config import AvismConfig
+from avis_cli.models.system import ClipConfig
 from avis_cli.models.tokens import FrameTokens
 
 LONGEST = 240
@@ -55,7 +54,7 @@ class Plan:
         return Plan.of(max(self.window // 2, 1), attention, max(self.frames // 2, 1))
 
 
-def choose_window(config: AvismConfig, device: torch.device) -> int:
+def choose_window(config: ClipConfig, device: torch.device) -> int:
     """``LONGEST``, halved until the tracking of a window takes at most ``SHARE`` of what is free on ``device``.
 
     Results of long clips depend on it a little: it is one of few numbers, so that a run can be repeated elsewhere.
@@ -66,30 +65,11 @@ def choose_window(config: AvismConfig, device: torch.device) -> int:
     return window
 
 
-def token_bytes(config: AvismConfig) -> int:
+def token_bytes(config: ClipConfig) -> int:
     """Bytes that one more token frame in a window takes while it is tracked, in float32."""
     tokens = COPIES * config.frame_queries * config.width
     attention = config.heads * config.video_queries * config.frame_queries
     return 4 * (tokens + attention + config.frame_queries * (config.num_classes + 1))
-
-
-def is_exhausted(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, of a GPU or of the machine."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOMEM, errno.EAGAIN)  # EAGAIN: no memory for the stack of a new thread
-    # neither has a type of its own
-    known = ("DefaultCPUAllocator", "can't start new thread")
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in known)
-
-
-def give_back(device: torch.device) -> None:
-    """Return what PyTorch holds in reserve on a GPU."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    elif device.type == "mps":
-        torch.mps.empty_cache()
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,73 @@
-"""One folder for each published system, and the table of them."""
+"""One folder for each published system, and the table of them: adding a system is a folder and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from avis_cli.errors import UsageError, WeightsError
+
+if TYPE_CHECKING:
+    from avis_cli.models.system import System
+
+# family, as the metadata of weights files has it -> module:class, imported when it is first asked for
+SYSTEMS: dict[str, str] = {
+    "avism": "avis_cli.models.avism.system:AvismSystem",
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A configuration that has a name, and the system it belongs to."""
+
+    system: System
+    config: Any
+
+
+def find_system(family: str) -> System:
+    """The system called ``family``. Raises WeightsError if there is none."""
+    if family not in SYSTEMS:
+        raise WeightsError(
+            f"weights of the family {family!r}, expected one of {', '.join(SYSTEMS)}", hint="update avis-cli"
+        )
+    module, _, name = SYSTEMS[family].partition(":")
+    system: System = getattr(import_module(module), name)()
+    return system
+
+
+def systems() -> Iterator[System]:
+    """Every system, in the order of the table."""
+    return map(find_system, SYSTEMS)
+
+
+def preset_names() -> list[str]:
+    """The names of all presets, system by system."""
+    return [name for system in systems() for name in system.presets]
+
+
+def find_preset(name: str) -> Preset:
+    """The preset called ``name``. Raises UsageError if there is none."""
+    for system in systems():
+        if name in system.presets:
+            return Preset(system, system.presets[name])
+    raise UsageError(f"no preset is named {name!r}", hint=f"there are {', '.join(preset_names())}")
+
+
+def recognise(names: Collection[str]) -> Preset:
+    """The preset whose published checkpoint has the tensors called ``names``.
+
+    Our own naming is the same for every network of one make and tells nothing: our files say in their metadata what
+    they are. Raises WeightsError that says what each system missed.
+    """
+    missed: list[str] = []
+    for system in systems():
+        match = system.matches(names)
+        if match.preset is not None:
+            return Preset(system, system.presets[match.preset])
+        missed.append(f"{system.family}: {match.missed}")
+    raise WeightsError(
+        f"not a checkpoint of any system here ({'; '.join(missed)})",
+        hint="give one of the authors' checkpoints, or a .safetensors file of avis",
+    )

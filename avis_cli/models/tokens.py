@@ -75,6 +75,17 @@ class TrackQueries:
     token_similarity: Tensor
 
 
+def sounding(tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
+    """How surely each track is heard in each token frame, 0..1.
+
+    Track k is video query ``queries[k]`` as class ``classes[k]`` (both (K,) of integers). Of a frame's tokens the one
+    counts that is most surely both of the class and the same object, the product of the two probabilities -> (K, T).
+    """
+    probability = tokens.class_logits.softmax(-1)[..., classes]  # (T, Q, K)
+    same = (tracks.token_similarity @ tracks.similarity[queries].T).sigmoid()  # (T, Q, C) @ (C, K)
+    return (probability * same).amax(dim=1).T
+
+
 @dataclass(frozen=True)
 class FramePredictions:
     """What every layer of the localizer says, for the losses; D of them, the last layer's last.

@@ -119,7 +119,7 @@ class Learner(nn.Module):
         """Log-mel patches (B, T, 96, 64) -> embeddings (B, T, width)."""
         flat = patches.flatten(0, 1)
         if self._ear is None:
-            embeddings = self.network.hear(flat)
+            embeddings = self.network.encode_audio(flat)
         else:
             with torch.no_grad():
                 embeddings = self._ear[0](flat)

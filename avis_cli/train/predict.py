@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco
 
 from avis_cli.datasets.tracks import Category, Dataset, Mask, PredictedTrack, TruthTrack, Video
-from avis_cli.inference.gate import hear
+from avis_cli.inference.gate import apply_hysteresis
 from avis_cli.inference.masks import MaskSizes, candidates, decode_masks
 from avis_cli.inference.model import Model
 from avis_cli.models.tokens import FrameTokens
@@ -41,7 +41,7 @@ class ClipPrediction:
     def tracks(self, gate: float | None) -> list[PredictedTrack]:
         """The tracks above the score threshold; ``gate``: no mask where a pair sounds less than this, None for no
         gate."""
-        heard = np.ones_like(self.sounding, dtype=bool) if gate is None else hear(self.sounding, gate)
+        heard = np.ones_like(self.sounding, dtype=bool) if gate is None else apply_hysteresis(self.sounding, gate)
         quality = (self.certainty * heard).sum(1) / ((self.pixels * heard).sum(1) + 1e-6)
         scores = self.probabilities * quality
         return [
@@ -85,7 +85,7 @@ def heard_embeddings(model: Model, clip: RawClip, hearing: Hearing) -> torch.Ten
 def _embedded(model: Model, patches: torch.Tensor) -> torch.Tensor:
     patches = patches.to(model.device)
     if model.vggish is None:
-        return model.network.embed_audio(patches)
+        return model.network.embed_log_mel(patches)
     with torch.inference_mode():
         embeddings: torch.Tensor = model.vggish(patches)
     return embeddings

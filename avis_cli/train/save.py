@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from avis_cli.hub import weights_file
+from avis_cli.models import Preset, find_preset
 from avis_cli.models.avism.network import Avism
+from avis_cli.models.description import describe
 from avis_cli.nn import vggish
 
 NAME = "model.safetensors"
@@ -33,5 +34,4 @@ def save_model(
         tensors = {
             name: value.to(torch.float16) if value.is_floating_point() else value for name, value in tensors.items()
         }
-    metadata = {"preset": config.name, "config": json.dumps(config.to_dict(), sort_keys=True), "source": source}
-    weights_file.write(path, tensors, metadata)
+    weights_file.write(path, tensors, describe(Preset(find_preset(config.name).system, config), source))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +13,8 @@ from torch import Tensor, nn
 from avis_cli.errors import UsageError
 from avis_cli.hub import weights_file
 from avis_cli.inference.loading import load_model
-from avis_cli.models.avism import checkpoint
-from avis_cli.models.avism.build import build
-from avis_cli.models.avism.config import PRESETS, AvismConfig
-from avis_cli.models.avism.network import Avism
+from avis_cli.models import find_preset
+from avis_cli.models.system import ClipConfig
 from avis_cli.nn.vggish import load_vggish
 
 CLASS_HEADS = ("localizer.class_head", "tracker.class_head")
@@ -25,23 +24,21 @@ CLASS_HEADS = ("localizer.class_head", "tracker.class_head")
 class Start:
     """``network`` to train, and the frozen ``ear`` that embeds its sound if it has no audio encoder of its own."""
 
-    network: Avism
+    network: Any
     ear: nn.Module | None
 
 
 def start(preset: str, categories: tuple[str, ...], init: str | None, vggish: Path | None, seed: int) -> Start:
     """A network of ``preset`` for ``categories``, its weights drawn from ``seed`` or taken from ``init`` (a model's
     name or file). ``vggish``: a VGGish weights file, for networks that need one and weights that do not hold it."""
-    if preset not in PRESETS:
-        raise UsageError(f"no preset is named {preset!r}", hint=f"there are {', '.join(PRESETS)}")
-    config = replace(PRESETS[preset], categories=categories)
+    system, config = find_preset(preset).system, replace(find_preset(preset).config, categories=categories)
     torch.manual_seed(seed)
-    network = build(config)
+    network = system.build(config)
     ear: nn.Module | None = None if vggish is None else load_vggish(weights_file.read(vggish)[0])
     if init is not None:
         given = load_model(init)
         _same_sizes(given.config, config, init)
-        checkpoint.load(
+        system.load(
             network, fitted(given.network.state_dict(), given.config.categories, network.state_dict(), categories)
         )
         ear = ear or given.vggish
@@ -53,7 +50,7 @@ def start(preset: str, categories: tuple[str, ...], init: str | None, vggish: Pa
     return Start(network, ear if config.audio == "vggish" else None)
 
 
-def _same_sizes(given: AvismConfig, wanted: AvismConfig, init: str) -> None:
+def _same_sizes(given: ClipConfig, wanted: ClipConfig, init: str) -> None:
     if given.name != wanted.name:
         raise UsageError(f"the weights {init} are {given.name}, not {wanted.name}", hint=f"give --preset {given.name}")
 

@@ -12,7 +12,7 @@ import torch
 
 from avis_cli.datasets.training_split import read_split
 from avis_cli.errors import AnnotationError, OutputError, UsageError
-from avis_cli.inference.model import choose_device
+from avis_cli.inference.devices import choose_device
 from avis_cli.progress import Progress, silent
 from avis_cli.train import checkpointing
 from avis_cli.train.budget import Budget

@@ -22,9 +22,8 @@ from avis_cli.batch.dataset_sound import hear_clip, read_embeddings
 from avis_cli.batch.results_list import ResultsList, is_complete
 from avis_cli.datasets.synth.layout import SplitRequest, write_split
 from avis_cli.errors import AnnotationError, AvisError, MediaError, OutputError, UsageError
-from avis_cli.inference.frames import network_size
-from avis_cli.inference.loading import Model
-from avis_cli.inference.still_frames import StillPicture, read_still
+from avis_cli.inference.frames import StillFrames, network_size, read_still
+from avis_cli.inference.model import Model
 from avis_cli.media.sound_file import read_sound
 from avis_cli.results import run_length
 
@@ -300,7 +299,7 @@ def test_grey_pictures_and_windows_of_frames(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.png" for number in range(6)]
     for number, path in enumerate(paths):
         Image.new("L", (8, 6), number * 10).save(path)
-    windows = list(StillPicture(paths, Fraction(2), (6, 8), (3, 4)).windows(Fraction(2)))
+    windows = list(StillFrames(paths, Fraction(2), (6, 8), (3, 4)).batches(Fraction(2)))
     assert [time for times, _ in windows for time in times] == [Fraction(n, 2) for n in range(6)]
     frames = np.concatenate([images for _, images in windows])
     assert frames.shape == (6, 3, 3, 4)

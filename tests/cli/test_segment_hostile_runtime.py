@@ -14,8 +14,8 @@ from media_factory import make_clip
 import avis_cli
 from avis_cli.cli.main import main
 from avis_cli.errors import UsageError
-from avis_cli.inference import cuda
-from avis_cli.inference.model import available_devices, choose_device
+from avis_cli.inference import devices
+from avis_cli.inference.devices import available_devices, choose_device
 
 OLD_DRIVER = (
     "The NVIDIA driver on your system is too old (found version 11040). Please update your GPU driver by downloading "
@@ -130,7 +130,7 @@ def test_which_gpus_a_pytorch_is_built_for(
     monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], built_for: tuple[str, ...], runs: bool
 ) -> None:
     machine(monkeypatch, capability=capability, built_for=built_for)
-    assert (cuda.refusal(0) is None) == runs
+    assert (devices.refusal(0) is None) == runs
     assert choose_device("auto", lambda _: None).type == ("cuda" if runs else "cpu")
 
 

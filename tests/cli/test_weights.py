@@ -102,18 +102,17 @@ def test_without_vggish_it_is_imported_with_a_warning(checkpoint: Path, capsys: 
 def test_each_backbone_and_training_is_told_by_its_names(small_presets: None, tmp_path: Path) -> None:
     for preset in ("avism-r50-in", NAME):
         tensors = weights_file.read(save_released(tmp_path / "w.pth", preset))[0]
-        assert recognise.recognise(tensors) == preset
+        assert recognise(tensors).config.name == preset
 
 
 @pytest.mark.parametrize("name", ["avism_R50_IN", "avism_R50_COCO", "avism_SwinL_IN", "avism_SwinL_COCO"])
 def test_the_names_of_all_four_released_checkpoints_are_recognised(name: str) -> None:
-    from avis_cli.models.avism.checkpoint import derived_shapes, released_names
+    from avis_cli.models.avism.checkpoint import PREFIXES, derived_shapes, released_names
 
     preset = name.lower().replace("_", "-")
     config = PRESETS[preset]
-    assert config.released_as is not None
-    names = {*released_names(config), *derived_shapes(config, config.released_as)}
-    assert recognise.recognise(names) == preset
+    names = {*released_names(config), *derived_shapes(config, PREFIXES[preset])}
+    assert recognise(names).config.name == preset
 
 
 def test_an_import_is_not_replaced_unasked(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +196,7 @@ def test_a_wrong_checkpoint_is_named_and_nothing_is_kept(
         "shape": "of another shape: tracker.audio_projection.weight (3, 3) instead of (32, 128)",
         "nan": f"non-finite parameters: {key}",
         "classes": "weights do not fit",
-        "nothing": "not a released AVISM checkpoint",
+        "nothing": "not a checkpoint of any system here",
         "code": "refused, since reading that could run code",
     }
     if fault == "missing":

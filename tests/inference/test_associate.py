@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from avis_cli.inference.associate import AGREE, Evidence, Identities, Overlap, agreement, assign, audio_agreement
+from avis_cli.inference.associate import MIN_AFFINITY, Evidence, Identities, Overlap, affinity, assign, audio_affinity
 
 SHARED, QUERIES = 4, 6
 
 
 def evidence(
     classes: list[int],
-    known: int,
+    gallery: int,
     *,
-    alike: np.ndarray | None = None,
+    similarity: np.ndarray | None = None,
     heard_first: list[list[int]] | None = None,
     heard_last: list[list[int]] | None = None,
     begins: list[float] | None = None,
@@ -38,100 +38,104 @@ def evidence(
     return Evidence(
         np.array(classes), np.eye(count, 8, dtype=np.float32), first, last, on_first, on_last,
         np.array(begins or [0.0] * count), np.array(ends or [10.0] * count),
-        np.full((known, count), 0.6) if alike is None else alike,
+        np.full((gallery, count), 0.6) if similarity is None else similarity,
     )  # fmt: skip
 
 
-def join(identities: Identities, now: Evidence, overlap: np.ndarray | None = None, at: float = 0.0) -> list[int | None]:
+def associate(
+    identities: Identities, now: Evidence, overlap: np.ndarray | None = None, at: float = 0.0
+) -> list[int | None]:
     count = len(now.classes)
     seam = np.full((100, count), np.nan) if overlap is None else overlap
-    return identities.join(now, np.ones(count, bool), seam, at)
+    return identities.associate(now, np.ones(count, bool), seam, at)
 
 
 def begun(first: Evidence, max_gap: float = 30.0) -> Identities:
     identities = Identities(max_gap)
-    assert join(identities, first) == list(range(len(first.classes)))
+    assert associate(identities, first) == list(range(len(first.classes)))
     return identities
 
 
 def test_masks_tell_which_is_which_where_looks_do_not() -> None:
     identities = begun(evidence([0, 0, 1], 0))
     swapped = np.array([[0.05, 0.0, 0.9], [0.9, 0.0, 0.1], [0.0, 0.9, 0.0]])
-    assert join(identities, evidence([0, 1, 0], 3), swapped) == [1, 2, 0]
+    assert associate(identities, evidence([0, 1, 0], 3), swapped) == [1, 2, 0]
 
 
 def test_looks_tell_where_nothing_is_drawn_in_the_shared_frames() -> None:
     identities = begun(evidence([0, 0], 0))
-    assert join(identities, evidence([0, 0], 2, alike=np.array([[0.1, 0.8], [0.7, 0.2]]))) == [1, 0]
+    assert associate(identities, evidence([0, 0], 2, similarity=np.array([[0.1, 0.8], [0.7, 0.2]]))) == [1, 0]
 
 
-def test_hearing_tells_two_apart_that_look_alike_in_one_place() -> None:
+def test_hearing_tells_two_apart_that_look_similarity_in_one_place() -> None:
     first_half, second_half = [1, 1, 0, 0], [0, 0, 1, 1]
     identities = begun(evidence([0, 0], 0, heard_last=[first_half, second_half], tokens=[0, 0]))
     now = evidence([0, 0], 2, heard_first=[second_half, first_half], tokens=[0, 0])
-    assert join(identities, now, np.full((2, 2), 0.7)) == [1, 0]
+    assert associate(identities, now, np.full((2, 2), 0.7)) == [1, 0]
 
 
 def test_the_token_that_is_attended_tells_two_apart_that_sound_at_once() -> None:
     always = [1, 1, 1, 1]
     before = evidence([0, 0], 0, heard_last=[always, always], tokens=[0, 1])
     now = evidence([0, 0], 2, heard_first=[always, always], tokens=[1, 0])
-    agree = audio_agreement(before, now)
+    agree = audio_affinity(before, now)
     assert agree[0, 1] == agree[1, 0] == pytest.approx(1.0)
     assert agree[0, 0] == agree[1, 1] == pytest.approx(0.5)  # in when, not in which
-    assert join(begun(before), now, np.full((2, 2), 0.7)) == [1, 0]
+    assert associate(begun(before), now, np.full((2, 2), 0.7)) == [1, 0]
 
 
 def test_nobody_knows_how_silence_agrees() -> None:
     silent, heard = [0] * SHARED, [1] * SHARED
     before = evidence([0, 0], 0, heard_last=[silent, heard])
     now = evidence([0], 2, heard_first=[silent])
-    agree = audio_agreement(before, now)
+    agree = audio_affinity(before, now)
     assert np.isnan(agree[0, 0])
     assert agree[1, 0] == pytest.approx(0.0)
 
 
 def test_another_class_is_another_object() -> None:
     identities = begun(evidence([0], 0))
-    assert join(identities, evidence([1], 1, alike=np.array([[1.0]])), np.array([[1.0]])) == [1]
+    assert associate(identities, evidence([1], 1, similarity=np.array([[1.0]])), np.array([[1.0]])) == [1]
 
 
 def test_what_agrees_with_nothing_is_new() -> None:
     identities = begun(evidence([0], 0))
-    now = evidence([0, 0], 1, alike=np.array([[0.2, 0.9]]))
-    assert join(identities, now, np.array([[0.0, 0.8]])) == [1, 0]
+    now = evidence([0, 0], 1, similarity=np.array([[0.2, 0.9]]))
+    assert associate(identities, now, np.array([[0.0, 0.8]])) == [1, 0]
 
 
 @pytest.mark.parametrize(("gap", "expected"), [(29.0, 0), (31.0, 1)])
 def test_one_that_returns_is_the_same_within_the_gap(gap: float, expected: int) -> None:
     identities = begun(evidence([0], 0, ends=[10.0]), max_gap=30.0)
-    assert join(identities, evidence([], 1), at=20.0) == []  # nothing is there for a window
-    back = evidence([0], 1, alike=np.array([[0.8]]), begins=[10.0 + gap], ends=[60.0])
-    assert join(identities, back, at=30.0) == [expected]
+    assert associate(identities, evidence([], 1), at=20.0) == []  # nothing is there for a window
+    back = evidence([0], 1, similarity=np.array([[0.8]]), begins=[10.0 + gap], ends=[60.0])
+    assert associate(identities, back, at=30.0) == [expected]
 
 
 def test_the_gap_holds_between_neighbours_too() -> None:
     identities = begun(evidence([0], 0, ends=[10.0]), max_gap=30.0)
-    assert join(identities, evidence([0], 1, alike=np.array([[0.9]]), begins=[50.0], ends=[55.0]), at=20.0) == [1]
+    assert associate(
+        identities, evidence([0], 1, similarity=np.array([[0.9]]), begins=[50.0], ends=[55.0]), at=20.0
+    ) == [1]
 
 
 def test_objects_long_gone_are_forgotten() -> None:
     identities = begun(evidence([0], 0, ends=[10.0]), max_gap=30.0)
-    join(identities, evidence([], 1), at=20.0)
+    associate(identities, evidence([], 1), at=20.0)
     assert identities.alive == {0}
-    join(identities, evidence([], 1), at=41.0)
+    associate(identities, evidence([], 1), at=41.0)
     assert identities.alive == set()
-    assert identities.known is None
+    assert identities.gallery is None
 
 
 def test_tracks_that_are_never_drawn_are_no_objects() -> None:
     identities = Identities(30.0)
     now = evidence([0, 0], 0)
-    assert identities.join(now, np.array([False, True]), np.zeros((0, 2)), 0.0) == [None, 0]
+    assert identities.associate(now, np.array([False, True]), np.zeros((0, 2)), 0.0) == [None, 0]
     # and take no object away from one that is
     agreeing = replace(now, appearance=np.array([[0.99, 0.8]]))
     overlap = np.array([[np.nan, np.nan], [1.0, 0.9]])
-    assert identities.join(agreeing, np.array([False, True]), overlap, 10.0) == [None, 0]
+    assert identities.associate(agreeing, np.array([False, True]), overlap, 10.0) == [None, 0]
 
 
 def test_all_matches_together_agree_most() -> None:
@@ -139,13 +143,13 @@ def test_all_matches_together_agree_most() -> None:
     agree = np.array([[0.9, 0.85], [0.85, 0.1]])
     assert assign(agree, np.ones((2, 2), bool)) == {0: 1, 1: 0}
     assert assign(agree, np.eye(2, dtype=bool)) == {0: 0}
-    assert assign(np.full((1, 1), AGREE - 0.01), np.ones((1, 1), bool)) == {}
+    assert assign(np.full((1, 1), MIN_AFFINITY - 0.01), np.ones((1, 1), bool)) == {}
 
 
 def test_what_is_unknown_is_left_out() -> None:
     nan = np.array([[np.nan]])
-    assert agreement(np.array([[0.8]]), nan, nan) == pytest.approx(0.8)
-    assert agreement(np.array([[0.8]]), np.array([[0.2]]), nan) == pytest.approx((0.25 * 0.8 + 0.5 * 0.2) / 0.75)
+    assert affinity(np.array([[0.8]]), nan, nan) == pytest.approx(0.8)
+    assert affinity(np.array([[0.8]]), np.array([[0.2]]), nan) == pytest.approx((0.25 * 0.8 + 0.5 * 0.2) / 0.75)
 
 
 def test_overlap_adds_up_over_frames() -> None:

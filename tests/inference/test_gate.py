@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from avis_cli.inference.gate import KEEP, Gate, hear
+from avis_cli.inference.gate import KEEP, Gate, apply_hysteresis
 
 
 def gate(values: list[float], threshold: float = 0.5, start: int = 0) -> Gate:
@@ -17,12 +17,12 @@ def gate(values: list[float], threshold: float = 0.5, start: int = 0) -> Gate:
 
 def test_what_is_heard_goes_on_until_it_is_well_under_the_threshold() -> None:
     assert KEEP * 0.5 < 0.45
-    heard = hear(np.array([[0.45, 0.6, 0.45, 0.4, 0.1, 0.45, 0.6]]), 0.5)
+    heard = apply_hysteresis(np.array([[0.45, 0.6, 0.45, 0.4, 0.1, 0.45, 0.6]]), 0.5)
     assert heard.tolist() == [[False, True, True, True, False, False, True]]
 
 
 def test_each_track_has_its_own_state() -> None:
-    heard = hear(np.array([[0.9, 0.45], [0.1, 0.45]]), 0.5)
+    heard = apply_hysteresis(np.array([[0.9, 0.45], [0.1, 0.45]]), 0.5)
     assert heard.tolist() == [[True, True], [False, False]]
 
 

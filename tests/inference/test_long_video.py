@@ -22,12 +22,10 @@ from writers_examples import Box, boxes_result
 
 import avis_cli
 from avis_cli.errors import AvisError, OutputError, UsageError
-from avis_cli.inference import feature_store, windows
-from avis_cli.inference import memory as free_memory
-from avis_cli.inference import track_accumulator as drawn_tracks
+from avis_cli.inference import feature_store, memory, track_accumulator, windows
 from avis_cli.inference.feature_store import FeatureStore
 from avis_cli.inference.frames import Sampling
-from avis_cli.inference.segment_clip import ClipMasks, find
+from avis_cli.inference.segment_clip import ClipMasks, ClipSettings, segment_clip
 from avis_cli.inference.windows import Plan, choose_window, in_windows
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.tokens import FrameTokens, TrackQueries
@@ -66,7 +64,7 @@ class World:
     def expected(self, rate: Fraction | None) -> int | None:
         return None
 
-    def windows_of(self, rate: Fraction) -> Iterator[tuple[list[Fraction], np.ndarray]]:
+    def batches_of(self, rate: Fraction) -> Iterator[tuple[list[Fraction], np.ndarray]]:
         times = [number / rate for number in range(int(self.seconds * rate))]
         for first in range(0, len(times), 4):
             part = times[first : first + 4]
@@ -123,13 +121,15 @@ class World:
         return (probability * alike).amax(dim=1).T
 
 
-class _Picture:
+class _Frames:
     def __init__(self, world: World) -> None:
-        self.sampling, self.expected, self.windows = world.sampling, world.expected, world.windows_of
+        self.sampling, self.expected, self.batches = world.sampling, world.expected, world.batches_of
 
 
 def run(world: World, **settings: Any) -> ClipMasks:
-    return find(world, _Picture(world), world.embed, (HEIGHT, WIDTH), 0.3, **{"gate": True, **settings})  # type: ignore[arg-type]
+    warn = settings.pop("warn", lambda text: None)
+    wanted = ClipSettings((HEIGHT, WIDTH), 0.3, **{"gate": True, **settings})
+    return segment_clip(world, _Frames(world), world.embed, wanted, warn=warn)  # type: ignore[arg-type]
 
 
 def during(*spans: tuple[int, int]) -> frozenset[int]:
@@ -244,7 +244,7 @@ def test_features_there_is_no_room_for_wait_in_a_file_or_are_computed_again(
 def test_many_masks_wait_in_a_file_and_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = run(World(scene(70), 70), window=20)
     assert all(isinstance(masks, list) for masks in expected.masks)
-    monkeypatch.setattr(drawn_tracks, "MEMORY", 20_000)
+    monkeypatch.setattr(track_accumulator, "MEMORY", 20_000)
     found = run(World(scene(70), 70), window=20)
     assert all(isinstance(masks, SpilledMasks) for masks in found.masks)
     assert found.masks == expected.masks
@@ -277,7 +277,7 @@ def test_a_full_disk_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **settings: Full())
-    monkeypatch.setattr(drawn_tracks, "MEMORY", 2000)
+    monkeypatch.setattr(track_accumulator, "MEMORY", 2000)
     with pytest.raises(OutputError, match=r"No space left.*TMPDIR"):
         run(World(scene(20), 20))
 
@@ -369,11 +369,11 @@ def test_the_window_follows_what_is_free(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_free_memory_minds_the_limit_of_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cpu = torch.device("cpu")
-    assert (free_memory.free_memory(cpu) or 0) > 0
+    assert (memory.free_memory(cpu) or 0) > 0
     for name, text in (("max", "200000000"), ("current", "150000000"), ("stat", "anon 1\ninactive_file 20000000\n")):
         (tmp_path / f"memory.{name}").write_text(text)
-    monkeypatch.setattr(free_memory, "CGROUPS", tmp_path)
-    assert free_memory.free_memory(cpu) == 70_000_000
+    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
+    assert memory.free_memory(cpu) == 70_000_000
 
 
 def test_a_real_network_runs_in_windows(tmp_path: Path, tiny_model: Any) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from avis_cli.errors import WeightsError
-from avis_cli.models.avism.config import AvismConfig, ResNetSizes, SwinSizes
+from avis_cli.models.avism.config import PRESETS, AvismConfig, ResNetSizes, SmallResNetSizes, SwinSizes
 from avis_cli.models.avism.network import Avism
+from avis_cli.models.system import Match
 
 SHOWN = 3  # names in an error message
 
@@ -46,14 +47,22 @@ _DEFORMABLE = {
 
 Names = Iterator[tuple[str, str]]
 
+PREFIXES = {
+    "avism-r50-in": "avism",
+    "avism-r50-coco": "vita",
+    "avism-swinl-in": "avism",
+    "avism-swinl-coco": "vita",
+}
+"""Preset -> what the names of its video level begin with in the authors' checkpoint."""
+
 
 def released_names(config: AvismConfig, prefix: str | None = None) -> dict[str, str]:
     """Released name of each tensor of the network -> our name.
 
-    ``prefix``: "avism" or "vita", the one of the preset's own checkpoint by default. Raises WeightsError where no
-    network of that make was released.
+    ``prefix``: one of ``PREFIXES``' values, the preset's own by default. Raises WeightsError where no network of that
+    make was released.
     """
-    prefix = prefix or config.released_as
+    prefix = prefix or PREFIXES.get(config.name)
     if prefix is None:
         raise WeightsError(f"{config.name} has no released naming", hint="use its own names")
     pairs = (
@@ -91,7 +100,8 @@ def load(network: Avism, weights: Mapping[str, Tensor]) -> None:
     strange = [name for name, tensor in weights.items() if not isinstance(tensor, Tensor)]
     if strange:
         raise WeightsError(f"not tensors: {_some(strange)}", hint="give a mapping from names to tensors")
-    named = from_released(network.config, weights) if is_released(weights) else dict(weights)
+    prefix = _prefix_of(network.config, weights)
+    named = dict(weights) if prefix is None else from_released(network.config, weights, prefix)
     wanted = network.state_dict()
     _check_names(network.config, named, wanted)
     named = {name: tensor.to(wanted[name].dtype) for name, tensor in named.items()}
@@ -101,14 +111,38 @@ def load(network: Avism, weights: Mapping[str, Tensor]) -> None:
     network.load_state_dict(named)
 
 
-def is_released(weights: Mapping[str, Tensor]) -> bool:
-    """Whether the names are those of a released checkpoint."""
-    return any(name.startswith("sem_seg_head.") for name in weights)
+def match(names: Collection[str]) -> Match:
+    """The preset whose released names are all among ``names``."""
+    present = set(names)
+    wanted = {preset: released_names(PRESETS[preset]).keys() for preset in PREFIXES}
+    fitting = [preset for preset, expected in wanted.items() if expected <= present]
+    if len(fitting) == 1:
+        return Match(fitting[0])
+    if fitting:
+        return Match(None, f"the tensors fit {' and '.join(fitting)} alike")
+    nearest = max(wanted, key=lambda preset: len(wanted[preset] & present))
+    missing = [name for name in wanted[nearest] if name not in present]
+    found = len(wanted[nearest]) - len(missing)
+    return Match(
+        None,
+        f"the nearest is {nearest}, {found} of its {len(wanted[nearest])} tensors are here"
+        f" (first missing: {missing[0]})",
+    )
 
 
-def from_released(config: AvismConfig, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _prefix_of(config: AvismConfig, names: Collection[str]) -> str | None:
+    """The prefix of the released naming that ``names`` come in, None where they are rather our own."""
+    if isinstance(config.backbone, SmallResNetSizes):
+        return None  # of no released make
+    released = {prefix: released_names(config, prefix) for prefix in sorted(set(PREFIXES.values()))}
+    own = set(next(iter(released.values())).values())
+    counts = {prefix: len(table.keys() & set(names)) for prefix, table in released.items()}
+    best = max(counts, key=lambda prefix: counts[prefix])
+    return best if counts[best] > len(own & set(names)) else None
+
+
+def from_released(config: AvismConfig, weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """Released names -> ours. Raises WeightsError for names that the table does not have or misses."""
-    prefix = "vita" if any(name.startswith("vita_module.") for name in weights) else "avism"
     table = released_names(config, prefix)
     derived = derived_shapes(config, prefix)
     unknown = [name for name in weights if name not in table and name not in derived]
@@ -122,9 +156,9 @@ def from_released(config: AvismConfig, weights: Mapping[str, Tensor]) -> dict[st
     return {ours: weights[released] for released, ours in table.items()}
 
 
-def to_released(config: AvismConfig, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Our names, as in the network's state dict, -> the released ones."""
-    table = {ours: released for released, ours in released_names(config).items()}
+def to_released(config: AvismConfig, weights: Mapping[str, Tensor], prefix: str | None = None) -> dict[str, Tensor]:
+    """Our names, as in the network's state dict, -> the released ones. ``prefix``: as for ``released_names``."""
+    table = {ours: released for released, ours in released_names(config, prefix).items()}
     unknown = [name for name in weights if name not in table]
     missing = [name for name in table if name not in weights]
     _refuse(config, unknown, missing, [])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 from avis_cli.errors import WeightsError
+from avis_cli.models.system import ClipConfig, with_tuples
 
 AVISEG_CATEGORIES = (
     "person", "violin", "guitar", "cello", "flute", "piano", "ukulele", "accordion", "guzheng", "clarinet", "cat",
@@ -52,39 +53,19 @@ BackboneSizes = ResNetSizes | SmallResNetSizes | SwinSizes
 _BACKBONES: dict[str, type[BackboneSizes]] = {sizes.kind: sizes for sizes in (ResNetSizes, SmallResNetSizes, SwinSizes)}
 
 
-@dataclass(frozen=True)
-class AvismConfig:
+@dataclass(frozen=True, kw_only=True)
+class AvismConfig(ClipConfig):
     """Sizes and constants of one network; the defaults are those of the released ResNet-50 networks.
 
-    ``fps``: token frames per second of video the network was trained on. ``audio``: which network makes the audio
-    embeddings, VGGish or the network's own encoder. ``gate``: whether tracks are silenced, unless told otherwise, in
-    the frames where the tokens do not hear them. Sizes in pixels, means and deviations on the 0..255 scale of RGB.
+    Means and deviations of pixels are on the 0..255 scale of RGB.
     """
 
-    name: str
-    categories: tuple[str, ...]
     backbone: BackboneSizes
-    released_as: Literal["avism", "vita"] | None = None
-    """Prefix of the video-level names in the released checkpoint; None where nothing was released."""
 
-    fps: int = 1
-    short_side: int = 360
-    long_side: int = 1333
-    size_divisor: int = 32
     pixel_mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     pixel_std: tuple[float, float, float] = (58.395, 57.12, 57.375)
-    gate: bool = False
-    gate_threshold: float = 0.5
-    """A track is heard in a token frame where the network's sounding value exceeds this."""
-    masks_every_frame: bool = False
-    """Whether masks are drawn for every frame of a video, unless told otherwise, or for the token frames only."""
-
-    audio: Literal["vggish", "own"] = "vggish"
-    audio_width: int = 128
     audio_in_every_layer: bool = False
 
-    width: int = 256
-    heads: int = 8
     norm_groups: int = 32
     encoder_layers: int = 6
     """0 for a plain feature pyramid in the encoder's place."""
@@ -96,45 +77,33 @@ class AvismConfig:
     mask_stride: int = 4
 
     feed_forward: int = 2048
-    frame_queries: int = 100
     frame_layers: int = 9
-    video_queries: int = 100
-    window: int = 6
-    """Token frames in one window of the tracker's temporal attention."""
     tracker_self_layers: int = 6
     tracker_audio_layers: int = 6
     tracker_layers: int = 3
 
-    @property
-    def num_classes(self) -> int:
-        """K, without the last logit, "no object"."""
-        return len(self.categories)
-
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe form, read back by ``from_dict``."""
-        values = asdict(self)
-        values["backbone"] = {"kind": self.backbone.kind, **asdict(self.backbone)}
-        return values
+        return {**super().to_dict(), "backbone": {"kind": self.backbone.kind, **asdict(self.backbone)}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> AvismConfig:
-        """Inverse of ``to_dict``; raises WeightsError for a field that is unknown or missing."""
+        """Inverse of ``to_dict``. Raises WeightsError for a field that is unknown or missing."""
         values = dict(values)
+        values.pop("released_as", None)  # files of earlier versions say which naming the authors' checkpoint had
         try:
             backbone = dict(values.pop("backbone"))
-            sizes = _BACKBONES[backbone.pop("kind")](**_tuples(backbone))
-            return cls(backbone=sizes, **_tuples(values))
+            sizes = _BACKBONES[backbone.pop("kind")](**with_tuples(backbone))
         except (KeyError, TypeError, ValueError) as error:
-            known = ", ".join(field.name for field in fields(cls))
-            raise WeightsError(f"model description not understood ({error})", hint=f"its fields are {known}") from error
+            raise WeightsError(
+                f"model description not understood (backbone: {error})",
+                hint=f"its kinds are {', '.join(_BACKBONES)}",
+            ) from error
+        return super().from_dict({**values, "backbone": sizes})
 
 
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-
-
-def _released(name: str, released_as: Literal["avism", "vita"], **sizes: Any) -> AvismConfig:
-    return AvismConfig(name=name, categories=AVISEG_CATEGORIES, released_as=released_as, **sizes)
+def _released(name: str, **sizes: Any) -> AvismConfig:
+    return AvismConfig(name=name, categories=AVISEG_CATEGORIES, **sizes)
 
 
 _SWIN_L: dict[str, Any] = {"backbone": SwinSizes(), "short_side": 448, "frame_queries": 200}
@@ -142,10 +111,10 @@ _SWIN_L: dict[str, Any] = {"backbone": SwinSizes(), "short_side": 448, "frame_qu
 PRESETS: dict[str, AvismConfig] = {
     config.name: config
     for config in (
-        _released("avism-r50-in", "avism", backbone=ResNetSizes()),
-        _released("avism-r50-coco", "vita", backbone=ResNetSizes()),
-        _released("avism-swinl-in", "avism", **_SWIN_L),
-        _released("avism-swinl-coco", "vita", **_SWIN_L),
+        _released("avism-r50-in", backbone=ResNetSizes()),
+        _released("avism-r50-coco", backbone=ResNetSizes()),
+        _released("avism-swinl-in", **_SWIN_L),
+        _released("avism-swinl-coco", **_SWIN_L),
         AvismConfig(
             name="avism-tiny",
             categories=SYNTHETIC_CATEGORIES,

@@ -13,7 +13,7 @@ from avis_cli.errors import UsageError
 from avis_cli.models.avism.config import AvismConfig
 from avis_cli.models.avism.localizer import Localizer
 from avis_cli.models.avism.tracker import Tracker
-from avis_cli.models.tokens import FramePredictions, FrameTokens, TrackPredictions, TrackQueries
+from avis_cli.models.tokens import FramePredictions, FrameTokens, TrackPredictions, TrackQueries, sounding
 from avis_cli.nn.pixel_decoder import PixelDecoder, PixelFeatures
 
 
@@ -58,15 +58,15 @@ class Avism(nn.Module):
         return 1 if self.device.type == "cpu" else 8
 
     @torch.no_grad()
-    def embed_audio(self, log_mel: Tensor) -> Tensor:
+    def embed_log_mel(self, patches: Tensor) -> Tensor:
         """Log-mel patches (T, 96, 64) -> embeddings (T, audio width), by the network's own encoder.
 
         Raises UsageError where the network has none and reads VGGish embeddings.
         """
-        return self.hear(log_mel.to(self.device, self.dtype)).float()
+        return self.encode_audio(patches.to(self.device, self.dtype)).float()
 
-    def hear(self, log_mel: Tensor) -> Tensor:
-        """As ``embed_audio``, for training."""
+    def encode_audio(self, log_mel: Tensor) -> Tensor:
+        """As ``embed_log_mel``, for training."""
         if self.audio_encoder is None:
             raise UsageError(f"{self.config.name} has no audio encoder of its own", hint="embed its audio with VGGish")
         out: Tensor = self.audio_encoder(log_mel)
@@ -128,15 +128,8 @@ class Avism(nn.Module):
 
     @torch.no_grad()
     def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
-        """How surely each track is heard in each token frame, 0..1.
-
-        Track k is video query ``queries[k]`` as class ``classes[k]`` (both (K,) of integers). Of a frame's tokens the
-        one counts that is most surely both of the class and the same object, the product of the two probabilities
-        -> (K, T).
-        """
-        probability = tokens.class_logits.softmax(-1)[..., classes]  # (T, Q, K)
-        alike = (tracks.token_similarity @ tracks.similarity[queries].T).sigmoid()  # (T, Q, C) @ (C, K)
-        return (probability * alike).amax(dim=1).T
+        """How surely each track is heard in each token frame, 0..1: (K, T), as `tokens.sounding` says."""
+        return sounding(tokens, tracks, queries, classes)
 
     def features(self, frames: Tensor) -> PixelFeatures:
         """Frames (B, 3, h, w), 0..255 -> PixelFeatures of the normalised frames, padded right and bottom with zeros."""

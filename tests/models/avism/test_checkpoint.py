@@ -54,7 +54,7 @@ def network(small: AvismConfig) -> Avism:
 
 @pytest.fixture(scope="module")
 def released(small: AvismConfig, network: Avism) -> dict[str, Tensor]:
-    weights = checkpoint.to_released(small, network.state_dict())
+    weights = checkpoint.to_released(small, network.state_dict(), "vita")
     derived = checkpoint.derived_shapes(small, "vita")
     return weights | {name: torch.ones(shape) for name, shape in derived.items()}
 
@@ -65,10 +65,10 @@ def test_every_released_name_has_a_place_of_its_shape(preset: str) -> None:
     with torch.device("meta"):
         wanted = build(config).state_dict()
     given = described(preset)
-    named = checkpoint.from_released(config, given)
+    named = checkpoint.from_released(config, given, checkpoint.PREFIXES[preset])
     assert {name: tensor.shape for name, tensor in named.items()} == {n: tensor.shape for n, tensor in wanted.items()}
     back = checkpoint.to_released(config, wanted)
-    assert set(given) - set(back) == set(checkpoint.derived_shapes(config, config.released_as or ""))
+    assert set(given) - set(back) == set(checkpoint.derived_shapes(config, checkpoint.PREFIXES[preset]))
 
 
 def test_released_names_load_with_either_prefix(
@@ -164,4 +164,4 @@ def test_derived_tables_of_swin_are_known_by_shape() -> None:
     wrong = described("avism-swinl-in")
     wrong["backbone.layers.0.blocks.0.attn.relative_position_index"] = torch.empty((49, 49), device="meta")
     with pytest.raises(WeightsError, match=r"\(49, 49\) instead of \(144, 144\)"):
-        checkpoint.from_released(config, wrong)
+        checkpoint.from_released(config, wrong, "avism")

@@ -94,7 +94,7 @@ def test_sounding_is_the_surest_token_of_the_class_and_object(tiny: Avism) -> No
 
 def test_own_audio_encoder_tells_sounds_apart(tiny: Avism) -> None:
     silence = torch.full((1, 96, 64), -4.6052)
-    embedded = tiny.embed_audio(torch.cat([silence, silence + 3, torch.randn(1, 96, 64)]))
+    embedded = tiny.embed_log_mel(torch.cat([silence, silence + 3, torch.randn(1, 96, 64)]))
     assert embedded.shape == (3, 128)
     assert torch.pdist(embedded).min() > 1e-3
 
@@ -102,7 +102,7 @@ def test_own_audio_encoder_tells_sounds_apart(tiny: Avism) -> None:
 def test_a_network_that_reads_vggish_has_no_encoder() -> None:
     model = build(replace(PRESETS["avism-tiny"], audio="vggish"))
     with pytest.raises(UsageError, match="no audio encoder"):
-        model.embed_audio(torch.zeros(1, 96, 64))
+        model.embed_log_mel(torch.zeros(1, 96, 64))
 
 
 def test_bad_frames_and_audio_are_refused(tiny: Avism) -> None:
@@ -153,7 +153,7 @@ def test_a_folded_norm_follows_its_weights() -> None:
 def test_training_gives_every_layer_and_reaches_every_weight() -> None:
     torch.manual_seed(0)
     model = build(PRESETS["avism-tiny"])
-    audio = model.hear(torch.randn(4, 96, 64)).unflatten(0, (2, 2))
+    audio = model.encode_audio(torch.randn(4, 96, 64)).unflatten(0, (2, 2))
     said, tracked = model(torch.randint(0, 256, (2, 2, 3, 64, 64), dtype=torch.uint8), audio)
     assert said.class_logits.shape == (4, 2, 2, 16, 11)
     assert said.mask_logits(0).shape == (2, 2, 16, 32, 32)

@@ -1,0 +1,48 @@
+"""What inference asks of a model: one protocol for each kind of system, so that nothing here asks which network it has.
+
+Letters: T token frames, Q frame queries, N video queries, C channels, K classes, h, w pixels at network size.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avis_cli.models.system import ClipConfig
+from avis_cli.models.tokens import FrameTokens, TrackQueries
+
+
+class ClipModel(Protocol):
+    """A model that tracks through a whole clip (AVISM): tokens of each frame first, tracks of a window of them then."""
+
+    @property
+    def config(self) -> ClipConfig:
+        """The network's sizes and habits."""
+        ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def embed_log_mel(self, patches: Tensor | NDArray[np.float32]) -> Tensor:
+        """Log-mel patches float32 (T, 96, 64), one a token frame -> audio embeddings (T, audio width)."""
+        ...
+
+    def localize(self, frames: Tensor | NDArray[np.uint8], audio: Tensor | NDArray[np.float32]) -> FrameTokens:
+        """Frames uint8 RGB (T, 3, h, w) and audio embeddings (T, audio width) -> tokens of every frame."""
+        ...
+
+    def track(self, tokens: FrameTokens) -> TrackQueries:
+        """Tokens of a window -> its video queries."""
+        ...
+
+    def mask_features(self, frames: Tensor | NDArray[np.uint8]) -> Tensor:
+        """Frames uint8 RGB (T, 3, h, w) -> (T, M, h', w'), which mask embeddings are multiplied with."""
+        ...
+
+    def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
+        """How surely each pair of video query and class (K,) is heard in each token frame: (K, T), 0..1."""
+        ...

@@ -1,0 +1,34 @@
+"""AVISM as one of the systems of `avis_cli.models`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from avis_cli.models.avism import checkpoint
+from avis_cli.models.avism.build import build
+from avis_cli.models.avism.config import PRESETS, AvismConfig
+from avis_cli.models.avism.network import Avism
+from avis_cli.models.system import Kind, Match, System
+
+
+class AvismSystem(System):
+    """AVISM (Guo et al., "Audio-Visual Instance Segmentation", CVPR 2025, arXiv 2310.18709)."""
+
+    family: ClassVar[str] = "avism"
+    kind: ClassVar[Kind] = "clip"
+    presets: Mapping[str, AvismConfig] = PRESETS
+
+    def read_config(self, values: Mapping[str, Any]) -> AvismConfig:
+        return AvismConfig.from_dict(values)
+
+    def build(self, config: AvismConfig) -> Avism:
+        return build(config)
+
+    def matches(self, names: Collection[str]) -> Match:
+        return checkpoint.match(names)
+
+    def load(self, network: Avism, tensors: Mapping[str, Tensor]) -> None:
+        checkpoint.load(network, tensors)

@@ -1,0 +1,151 @@
+"""What a published system is to the rest of avis: how its networks are described, built, filled and recognised.
+
+Each folder beside this file implements ``System`` once; `avis_cli.models.SYSTEMS` lists them. Nobody else asks which
+network it has: inference speaks to the protocol of the system's ``kind`` (`avis_cli.inference.protocols`), training to
+what ``System.training`` gives.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from avis_cli.errors import WeightsError
+from avis_cli.models.tokens import FrameTokens, TrackQueries
+
+Kind = Literal["clip"]
+"""What a system's networks give: ``clip``: tracks of a whole clip."""
+
+Config = TypeVar("Config", bound="ClipConfig")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipConfig:
+    """Sizes and constants that every network of kind ``clip`` has; a system adds its own.
+
+    ``fps``: token frames per second of video the network was trained on. ``audio``: which network makes the audio
+    embeddings, VGGish or the network's own encoder. ``gate``: whether tracks are silenced, unless told otherwise, in
+    the frames where the tokens do not hear them. ``width``: C, the channels of a token. Sizes in pixels.
+    """
+
+    name: str
+    categories: tuple[str, ...]
+
+    fps: int = 1
+    short_side: int = 360
+    long_side: int = 1333
+    size_divisor: int = 32
+    """Frames are padded to multiples of it before they go through the network."""
+    gate: bool = False
+    gate_threshold: float = 0.5
+    """A track is heard in a token frame where the network's sounding value exceeds this."""
+    masks_every_frame: bool = False
+    """Whether masks are drawn for every frame of a video, unless told otherwise, or for the token frames only."""
+
+    audio: Literal["vggish", "own"] = "vggish"
+    audio_width: int = 128
+
+    width: int = 256
+    heads: int = 8
+    frame_queries: int = 100
+    video_queries: int = 100
+    window: int = 6
+    """Token frames in one window of the tracker's temporal attention."""
+
+    @property
+    def num_classes(self) -> int:
+        """K, without the last logit, "no object"."""
+        return len(self.categories)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe form, read back by ``from_dict``."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
+        """Inverse of ``to_dict``. Raises WeightsError for a field that is unknown or missing."""
+        try:
+            return cls(**with_tuples(values))
+        except (KeyError, TypeError, ValueError) as error:
+            known = ", ".join(field.name for field in fields(cls))
+            raise WeightsError(f"model description not understood ({error})", hint=f"its fields are {known}") from error
+
+
+def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` with JSON's lists as the tuples that a configuration holds."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+class ClipNetwork(Protocol):
+    """What a network of kind ``clip`` computes, under ``torch.inference_mode`` and on its own device.
+
+    Letters as in `avis_cli.models.tokens`.
+    """
+
+    config: ClipConfig
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def embed_log_mel(self, patches: Tensor) -> Tensor:
+        """Log-mel patches (T, 96, 64) float32 -> audio embeddings (T, audio width), where ``config.audio`` is "own"."""
+        ...
+
+    def localize(self, frames: Tensor, audio: Tensor) -> FrameTokens:
+        """Frames uint8 RGB (T, 3, h, w) at network size and audio embeddings (T, audio width) -> their tokens."""
+        ...
+
+    def track(self, tokens: FrameTokens | Tensor, audio: Tensor | None = None) -> TrackQueries:
+        """Tokens of a window, or bare queries (T, Q, C) with audio (T, audio width) -> its video queries."""
+        ...
+
+    def mask_features(self, frames: Tensor) -> Tensor:
+        """Frames as for ``localize`` -> (T, M, h, w), for frames that need masks and no tokens."""
+        ...
+
+    def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
+        """How surely video query ``queries[k]`` as class ``classes[k]`` is heard in each token frame: (K, T), 0..1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a system says to the names of a foreign weights file: the ``preset`` whose names are all there, or None and
+    what was ``missed`` (a clause for a message)."""
+
+    preset: str | None
+    missed: str = ""
+
+
+class System(ABC):
+    """One published system."""
+
+    family: ClassVar[str]
+    """The name of it in the metadata of weights files."""
+    kind: ClassVar[Kind]
+    presets: Mapping[str, Any]
+    """Configurations by the name of the preset."""
+
+    @abstractmethod
+    def read_config(self, values: Mapping[str, Any]) -> Any:
+        """The configuration whose ``to_dict`` gave ``values``. Raises WeightsError for one that is not understood."""
+
+    @abstractmethod
+    def build(self, config: Any) -> nn.Module:
+        """The network that ``config`` describes, its weights drawn at random, in training mode."""
+
+    @abstractmethod
+    def matches(self, names: Collection[str]) -> Match:
+        """Whether ``names`` are those of one of the published checkpoints."""
+
+    @abstractmethod
+    def load(self, network: Any, tensors: Mapping[str, Tensor]) -> None:
+        """Fill ``network`` from names and tensors, published naming or ours, every name and shape matching.
+
+        Raises WeightsError that names what does not fit; the network is then as it was.
+        """
