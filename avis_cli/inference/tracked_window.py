@@ -159,12 +159,10 @@ class TrackedWindow:
 
     def frame_evidence(self) -> FrameEvidence:
         """What was recorded, of a window that was drawn ungated at its token frames."""
-        frames = self._per_frame or []
-        empty = [torch.zeros(len(self.pairs), 0, dtype=torch.float64)]
-        certainty, pixels = (
-            torch.stack(values, dim=1).numpy() if values else empty[0].numpy()
-            for values in ([total for total, _ in frames], [count for _, count in frames])
-        )
+        shape = len(self.pairs), len(self.times)
+        certainty, pixels = np.zeros(shape), np.zeros(shape)  # without candidates no frame was decoded
+        for place, (total, count) in enumerate(self._per_frame or []):
+            certainty[:, place], pixels[:, place] = total.numpy(), count.numpy()
         return FrameEvidence(
             self.pairs.probabilities.cpu().double().numpy(),
             certainty,
