@@ -10,26 +10,26 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from avis_cli.synth import categories, schedule, spectrogram, stats
-from avis_cli.synth.annotations import describe
-from avis_cli.synth.canvas import Painter
-from avis_cli.synth.dataset import SMALLEST_VISIBLE, SPLITS, SynthClip, clip_seed, make_clip
-from avis_cli.synth.drawing import draw
-from avis_cli.synth.layout import SplitFiles, SplitRequest, write_split
-from avis_cli.synth.looks import Pose, draw_look
-from avis_cli.synth.preview import contact_sheet
-from avis_cli.synth.render import SceneRenderer
-from avis_cli.synth.scenes import Scene, plan_scene
-from avis_cli.synth.soundtrack import soundtrack
-from avis_cli.synth.voices import voice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import avis_cli
-from avis_cli import run_length
+from avis_cli.datasets.synth import categories, schedule, spectrogram, stats
+from avis_cli.datasets.synth.annotations import describe
+from avis_cli.datasets.synth.canvas import Painter
+from avis_cli.datasets.synth.dataset import SMALLEST_VISIBLE, SPLITS, SynthClip, clip_seed, make_clip
+from avis_cli.datasets.synth.drawing import draw
+from avis_cli.datasets.synth.layout import SplitFiles, SplitRequest, write_split
+from avis_cli.datasets.synth.looks import Pose, draw_look
+from avis_cli.datasets.synth.preview import contact_sheet
+from avis_cli.datasets.synth.render import SceneRenderer
+from avis_cli.datasets.synth.scenes import Scene, plan_scene
+from avis_cli.datasets.synth.soundtrack import soundtrack
+from avis_cli.datasets.synth.voices import voice
 from avis_cli.errors import AnnotationError, OutputError, UsageError
 from avis_cli.media.clip import SAMPLE_RATE
+from avis_cli.results import run_length
 
 SMALL = (80, 48)
 
