@@ -25,7 +25,7 @@ from avis_cli.errors import AnnotationError, AvisError, MediaError, OutputError,
 from avis_cli.inference.frames import network_size
 from avis_cli.inference.loading import Model
 from avis_cli.inference.still_frames import StillPicture, read_still
-from avis_cli.media.sound_file import read_sound
+from avis_cli.media.waveform import read_sound
 from avis_cli.results import run_length
 
 VIDEOS, FRAMES, SIZE = 3, 3, (64, 48)
