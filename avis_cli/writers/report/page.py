@@ -9,7 +9,7 @@ from typing import Any
 
 from avis_cli.media.clip import Waveform
 from avis_cli.results.clip import ClipResult, Track
-from avis_cli.writers.colours import Palette, palette, text_colour
+from avis_cli.writers.colours import text_colour
 from avis_cli.writers.report.index import Summary, short_label
 from avis_cli.writers.report.page_data import (
     PageMasks,
@@ -22,6 +22,7 @@ from avis_cli.writers.report.page_data import (
 )
 from avis_cli.writers.report.pictures import Pictures
 from avis_cli.writers.report.template import embedded_json, link, render
+from avis_cli.writers.style import Palette, palette
 from avis_cli.writers.timeline import track_name
 
 MAX_BYTES = 295_000  # of a page, without its videos
