@@ -13,7 +13,7 @@ from avis_cli.errors import MediaError
 from avis_cli.inference.model import Model
 from avis_cli.inference.segment_clip import Embedder
 from avis_cli.media.clip import Waveform
-from avis_cli.media.sound_file import read_sound
+from avis_cli.media.waveform import read_sound
 from avis_cli.segment import listen
 
 

@@ -222,14 +222,13 @@ def _open_output(output: Path | None) -> AbstractContextManager[Path | None]:
 def score(dataset: Dataset, presentation: Presentation, other: Report | None, jobs: int) -> Outcome:
     """Every number that ``presentation`` shows."""
     from avis_cli.evaluate.instances.scores import evaluate_dataset
-    from avis_cli.evaluate.report.compare import differences
+    from avis_cli.evaluate.report.compare import differences, published
     from avis_cli.evaluate.report.cost import find_costs
-    from avis_cli.evaluate.report.reference import published
-    from avis_cli.evaluate.report.scores_file import report_of
+    from avis_cli.evaluate.report.scores_file import document_of, report_of
 
     with console.progress_bar() as progress:
         evaluation = evaluate_dataset(dataset, jobs=jobs, progress=progress)
-    document = evaluation.to_json()
+    document = document_of(evaluation)
     report = report_of(document)
     worst = find_costs(evaluation, dataset, presentation.worst) if presentation.worst else None
     if worst is not None:
@@ -283,10 +282,9 @@ def _rendered(outcome: Outcome, presentation: Presentation, format: Format) -> s
 
 
 def _tables(outcome: Outcome, presentation: Presentation) -> list[Table]:
-    from avis_cli.evaluate.report.compare import compare
+    from avis_cli.evaluate.report.compare import compare, reference_table
     from avis_cli.evaluate.report.cost import cost_tables
     from avis_cli.evaluate.report.printed import breakdowns, overall
-    from avis_cli.evaluate.report.reference import reference_table
 
     tables = [overall(outcome.report), *breakdowns(outcome.report)]
     if outcome.other is not None:
@@ -299,7 +297,7 @@ def _tables(outcome: Outcome, presentation: Presentation) -> list[Table]:
 
 
 def _print_reference(format: Format) -> None:
-    from avis_cli.evaluate.report.reference import published, reference_table
+    from avis_cli.evaluate.report.compare import published, reference_table
 
     entries = published()
     if format is Format.json:

@@ -16,7 +16,7 @@ from avis_cli.cli.stoppable import stoppable
 from avis_cli.errors import AvisError, UsageError
 
 if TYPE_CHECKING:
-    from avis_cli.export.formats import Format
+    from avis_cli.export.formats import ExportFormat
     from avis_cli.results.clip import ClipResult
 
 SOME_FAILED = 3  # exit code where some inputs of several failed
@@ -63,10 +63,9 @@ def export(
     debug: Debug = False,
 ) -> None:  # fmt: skip
     """Turn results into the files of other tools: annotation formats, tables, captions, a cut-out video."""
-    from avis_cli.export.formats import FORMATS
+    from avis_cli.export.formats import FORMATS, require_video
+    from avis_cli.export.formats import export as write
     from avis_cli.export.request import Request
-    from avis_cli.export.run import export as write
-    from avis_cli.export.run import require_video
     from avis_cli.results.clip import ClipResult
 
     form = FORMATS[to.value]
@@ -96,9 +95,9 @@ def export(
         raise typer.Exit(SOME_FAILED if failures < len(files) else 1)
 
 
-def _target(result: ClipResult, form: Format, output: Path | None, several: bool, taken: set[Path]) -> Path:
+def _target(result: ClipResult, form: ExportFormat, output: Path | None, several: bool, taken: set[Path]) -> Path:
     """Where one result goes; never where another one of this command went."""
-    from avis_cli.export.names import clip_name
+    from avis_cli.export.request import clip_name
 
     if output is not None and not several:
         return output

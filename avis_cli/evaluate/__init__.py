@@ -34,10 +34,11 @@ def evaluate(
     from avis_cli.datasets.truth import read_truth
     from avis_cli.evaluate.instances.scores import evaluate_dataset
     from avis_cli.evaluate.predictions import read_predictions
+    from avis_cli.evaluate.report.scores_file import document_of
 
     truth = read_truth(gt, allow_empty=allow_empty)
     dataset = read_predictions(pred, truth, ignore_unknown=ignore_unknown, annotation_fps=annotation_fps)
-    return evaluate_dataset(dataset, jobs=jobs, progress=progress).to_json()
+    return document_of(evaluate_dataset(dataset, jobs=jobs, progress=progress))
 
 
 make_callable(__name__, evaluate)

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from avis_cli.export.names import category_name
-from avis_cli.export.request import Request
-from avis_cli.export.source_frames import write_pictures
+from avis_cli.export.images import write_pictures
+from avis_cli.export.request import Request, category_name
 from avis_cli.results.clip import ClipResult
 
 _DIGITS = 6

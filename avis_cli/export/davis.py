@@ -8,10 +8,8 @@ import numpy as np
 from PIL import Image
 
 from avis_cli.errors import OutputError
-from avis_cli.export.flat import flat_frames
-from avis_cli.export.names import clip_name
-from avis_cli.export.request import Request
-from avis_cli.export.source_frames import write_pictures
+from avis_cli.export.images import flat_frames, write_pictures
+from avis_cli.export.request import Request, clip_name
 from avis_cli.results.clip import ClipResult
 from avis_cli.writers.colours import track_colours
 

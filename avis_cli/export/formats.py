@@ -1,4 +1,4 @@
-"""The formats by name: what each holds and cannot hold, who reads it, and which file writes it.
+"""The formats by name: what each holds and cannot hold, who reads it, which function writes it; and writing one output.
 
 Importing this loads none of the writers.
 """
@@ -11,11 +11,15 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol, cast
 
+from avis_cli.errors import UsageError
+from avis_cli.export.output_tree import output_tree
 from avis_cli.export.request import Request
+from avis_cli.files import partial
+from avis_cli.files.output_file import output_file
 from avis_cli.results.clip import ClipResult
 
 
-class Video(Enum):
+class VideoUse(Enum):
     """Whether a format takes pictures from the clip itself."""
 
     NEVER = "never"
@@ -23,7 +27,7 @@ class Video(Enum):
     REQUIRED = "required"
 
 
-class Writer(Protocol):
+class FormatWriter(Protocol):
     """``write(target, result, request)``: fill ``target``, a new file or a new empty folder as the format says.
 
     Raises OutputError where the format cannot hold the result, before or while writing.
@@ -33,10 +37,10 @@ class Writer(Protocol):
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """One format. ``ending``: what follows the clip's name in the output's name; ``folder_entries``: a pattern of the
-    names at the top of the folder that it writes, None where it writes one file; ``module``: the file that writes it;
-    ``holds``, ``lacks`` and ``readers`` are for people."""
+    names at the top of the folder that it writes, None where it writes one file; ``module``, ``function``: the writer;
+    ``holds``, ``lacks``, ``readers``: words for the documentation."""
 
     name: str
     ending: str
@@ -45,86 +49,122 @@ class Format:
     lacks: str
     readers: str
     folder_entries: str | None = None
-    video: Video = Video.NEVER
+    video: VideoUse = VideoUse.NEVER
+    function: str = "write"
 
-    def load(self) -> Writer:
+    def load(self) -> FormatWriter:
         """The function that writes it."""
-        return cast(Writer, importlib.import_module(f"avis_cli.export.{self.module}").write)
+        return cast(FormatWriter, getattr(importlib.import_module(f"avis_cli.export.{self.module}"), self.function))
 
 
 _ALL = (
-    Format(
+    ExportFormat(
         "ytvis", ".ytvis.json", "ytvis",
         holds="masks, category and score of each track, as a list of YouTube-VIS results",
         lacks="times, sounding intervals, names of categories",
         readers="the YouTube-VIS servers, `avis evaluate`, TrackEval",
     ),
-    Format(
+    ExportFormat(
         "coco", ".coco", "coco",
         holds="the mask frames as images; box, area, mask and score of each object in each",
         lacks="sounding intervals; tracks only as `track_id`, which COCO tools ignore",
         readers="pycocotools, Detectron2, MMDetection, FiftyOne, Roboflow",
-        folder_entries=r"annotations\.json|images", video=Video.REQUIRED,
+        folder_entries=r"annotations\.json|images", video=VideoUse.REQUIRED,
     ),
-    Format(
+    ExportFormat(
         "davis", ".davis", "davis",
         holds="one palette image per mask frame, index = place of the track in the file",
         lacks="categories, scores, overlaps, times; at most 254 tracks",
         readers="DAVIS 2017 evaluation, XMem, Cutie and other object segmenters",
-        folder_entries="Annotations|ImageSets|JPEGImages", video=Video.OPTIONAL,
+        folder_entries="Annotations|ImageSets|JPEGImages", video=VideoUse.OPTIONAL,
     ),
-    Format(
+    ExportFormat(
         "mots", ".mots", "mots",
         holds="class and instance per pixel as 16-bit images, and the same masks as text",
         lacks="scores, overlaps, times; classes 1 to 64 without 10; at most 999 tracks of a category",
         readers="mots_tools, TrackEval (text); Datumaro, CVAT (images)",
-        folder_entries="instances|instances_txt|images", video=Video.OPTIONAL,
+        folder_entries="instances|instances_txt|images", video=VideoUse.OPTIONAL,
     ),
-    Format(
+    ExportFormat(
         "cvat", ".cvat.zip", "cvat",
         holds="exact masks on the frames of the video, with track and score as attributes",
         lacks="sounding intervals; CVAT has no mask tracks, so each mask stands by itself",
         readers="CVAT (import as `CVAT 1.1`)",
     ),
-    Format(
+    ExportFormat(
         "labelme", ".labelme", "labelme",
         holds="one file per mask frame with polygons, grouped by track",
         lacks="holes in masks, sounding intervals, scores but as text",
         readers="labelme, AnyLabeling, Supervisely, and what converts from them",
-        folder_entries=r"[0-9]{6,}\.(json|jpg)", video=Video.OPTIONAL,
+        folder_entries=r"[0-9]{6,}\.(json|jpg)", video=VideoUse.OPTIONAL,
     ),
-    Format(
-        "csv", ".csv", "csv_rows",
+    ExportFormat(
+        "csv", ".csv", "intervals", function="write_csv",
         holds="one row per track and sounding interval",
         lacks="masks",
         readers="spreadsheets, pandas, R",
     ),
-    Format(
-        "srt", ".srt", "srt",
+    ExportFormat(
+        "srt", ".srt", "intervals", function="write_srt",
         holds="captions: who sounds when",
         lacks="masks, scores; angle brackets and braces in names are replaced",
         readers="video players, editors, YouTube",
     ),
-    Format(
-        "vtt", ".vtt", "vtt",
+    ExportFormat(
+        "vtt", ".vtt", "intervals", function="write_vtt",
         holds="captions: who sounds when",
         lacks="masks, scores",
         readers="browsers (`<track>`), VLC, mpv",
     ),
-    Format(
-        "audacity", ".audacity.txt", "audacity",
+    ExportFormat(
+        "audacity", ".audacity.txt", "intervals", function="write_audacity",
         holds="one label per track and sounding interval",
         lacks="masks, scores",
         readers="Audacity, Sonic Visualiser, crowsetta",
     ),
-    Format(
+    ExportFormat(
         "matte", ".matte.mov", "matte",
         holds="the video with everything transparent but what sounds: ProRes 4444 (`.mov`) or VP9 (`.webm`)",
         lacks="categories, tracks, sound",
         readers="Final Cut, Premiere, Resolve, After Effects, Blender (`.mov`); browsers, OBS (`.webm`)",
-        video=Video.REQUIRED,
+        video=VideoUse.REQUIRED,
     ),
 )  # fmt: skip
 
-FORMATS = {form.name: form for form in _ALL}
+FORMATS = {entry.name: entry for entry in _ALL}
 """Every format, by the name that ``--to`` takes."""
+
+
+def export(
+    destination: Path,
+    result: ClipResult,
+    format: ExportFormat,
+    request: Request | None = None,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write ``result`` to ``destination``, a file or a folder as ``format`` says, complete or not at all.
+
+    Raises OutputError where the format cannot hold the result, or the output is there already (without
+    ``overwrite``); UsageError where the clip's video is needed and not given, or given and of no use.
+    """
+    request = request or Request()
+    require_video(format, request)
+    write = format.load()
+    try:
+        if format.folder_entries is None:
+            with output_file(destination, overwrite=overwrite) as part:
+                write(part, result, request)
+        else:
+            with output_tree(destination, format.folder_entries, overwrite=overwrite) as part:
+                write(part, result, request)
+    except OSError as error:  # what cannot be read is a MediaError
+        raise partial.cannot_write(error, destination) from error
+
+
+def require_video(format: ExportFormat, request: Request) -> None:
+    """Raise UsageError if a video is missing or would not be looked at."""
+    if format.video is VideoUse.REQUIRED and request.video is None:
+        raise UsageError(f"{format.name} takes pictures from the clip", hint="name it with --video PATH")
+    if format.video is VideoUse.NEVER and request.video is not None:
+        raise UsageError(f"--video is not used by {format.name}", hint="leave it out")

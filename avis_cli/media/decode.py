@@ -13,8 +13,8 @@ from avis_cli.media import packets, picture, streams
 from avis_cli.media.clip import ClipInfo
 from avis_cli.media.container import DEFAULT_MAX_PIXELS, explain, file_identity, open_media
 from avis_cli.media.frames import USUAL_STEP, FrameReader, open_decoder, require_size
-from avis_cli.media.orientation import Orientation, from_display_matrix
 from avis_cli.media.packets import Damage
+from avis_cli.media.picture import Orientation, from_display_matrix
 from avis_cli.media.timeline import LEAP
 from avis_cli.media.waveform import read_waveform
 

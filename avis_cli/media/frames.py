@@ -18,8 +18,8 @@ from avis_cli.errors import MediaError
 from avis_cli.media import packets, picture
 from avis_cli.media.clip import ClipInfo, Frame
 from avis_cli.media.container import DEFAULT_MAX_PIXELS, open_media
-from avis_cli.media.orientation import Orientation
 from avis_cli.media.packets import Damage
+from avis_cli.media.picture import Orientation
 from avis_cli.media.timeline import Shown, Timeline, on_grid
 
 USUAL_STEP = Fraction(1, 25)  # seconds between frames where nothing tells

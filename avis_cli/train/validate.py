@@ -10,6 +10,7 @@ from pycocotools import mask as coco
 
 from avis_cli.datasets.tracks import Dataset, Mask, Video
 from avis_cli.evaluate.instances.scores import evaluate_dataset
+from avis_cli.evaluate.report.scores_file import document_of
 from avis_cli.train.instance_metrics import count_twins, share_suppressed
 from avis_cli.train.predict import Predicted
 
@@ -54,7 +55,7 @@ def validate(predicted: Predicted, gate: float | None) -> Validation:
 
 def validate_dataset(dataset: Dataset, silent: list[list[list[Mask | None]]], gate: float | None) -> Validation:
     """As ``validate``, of tracks made in any way; ``silent`` as in `Predicted`."""
-    scores = evaluate_dataset(as_listed(dataset)).to_json()
+    scores = document_of(evaluate_dataset(as_listed(dataset)))
     corrected = scores["corrected"]
     suppressed = share_suppressed(dataset, silent)
     twins = count_twins(dataset).share

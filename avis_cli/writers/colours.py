@@ -1,26 +1,19 @@
-"""The colour of each track, fixed by its id: of the default palette apart for people who see red or green less.
+"""Colours that tell tracks apart, also for people who see red or green less; and text that is readable on them.
 
-Its first seven are the palette of Okabe and Ito ("Color Universal Design", 2008) without black. Every further one is
+The first seven are the palette of Okabe and Ito ("Color Universal Design", 2008) without black. Every further one is
 the candidate farthest from all before it, as people with normal vision, protanopia and deuteranopia see them.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from colorsys import hsv_to_rgb
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli.errors import UsageError
-from avis_cli.writers.style import DEFAULT_PALETTE
-
 MAX_TRACKS = 255  # what a byte per pixel can name beside the background
 
-Colour = tuple[int, int, int]
+Colour = tuple[int, int, int]  # RGB, 0..255
 
 # sky blue, orange, bluish green, reddish purple, yellow, vermillion, blue
 OKABE_ITO: tuple[Colour, ...] = (
@@ -32,21 +25,6 @@ OKABE_ITO: tuple[Colour, ...] = (
     (213, 94, 0),
     (0, 114, 178),
 )
-
-# blue, red, green, yellow, cyan, purple, grey: Paul Tol, "Colour Schemes", technical note SRON/EPS/TN/09-002
-TOL_BRIGHT: tuple[Colour, ...] = (
-    (68, 119, 170),
-    (238, 102, 119),
-    (34, 136, 51),
-    (204, 187, 68),
-    (102, 204, 238),
-    (170, 51, 119),
-    (187, 187, 187),
-)
-
-_WHEEL = 24  # hues of the palettes that are made from one
-_GOLDEN_TURN = (5**0.5 - 1) / 2  # of the colour wheel: neighbours in the list are never neighbours on it
-_HEX = re.compile(r"#?(?:[0-9a-f]{3}|[0-9a-f]{6})", re.ASCII | re.IGNORECASE)
 
 # linear RGB as dichromats see it: Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of
 # color vision deficiency", IEEE TVCG 2009, severity 1.0
@@ -63,54 +41,6 @@ _TO_XYZ = np.array(
 )
 _WHITE = _TO_XYZ.sum(axis=1)  # D65
 _LIGHTNESS = (38.0, 93.0)  # L* of a candidate: darker or lighter ones vanish in shadow and sky
-
-
-@dataclass(frozen=True)
-class Palette:
-    """RGB colours of the tracks in the order of their ids; where there are more tracks, the colours repeat."""
-
-    colours: tuple[Colour, ...]
-
-    def colour(self, track_id: int) -> Colour:
-        """RGB of a track (ids from 1)."""
-        return self.colours[(track_id - 1) % len(self.colours)]
-
-
-@lru_cache(maxsize=16)
-def palette(text: str = DEFAULT_PALETTE) -> Palette:
-    """The palette of that name, or of colours such as ``e6194b,#3cb44b,fff``. Raises UsageError for anything else."""
-    if text in _PALETTES:
-        return Palette(_PALETTES[text]())
-    entries = [entry.strip() for entry in text.split(",")]
-    for entry in entries:
-        if _HEX.fullmatch(entry) is None:
-            raise UsageError(
-                f"--palette {text!r}: {entry!r} is no colour",
-                hint=f"give {', '.join(_PALETTES)}, or colours such as e6194b,3cb44b",
-            )
-    return Palette(tuple(_from_hex(entry.removeprefix("#")) for entry in entries))
-
-
-def palette_names() -> tuple[str, ...]:
-    """The named palettes, the default first."""
-    return tuple(_PALETTES)
-
-
-def _from_hex(digits: str) -> Colour:
-    if len(digits) == 3:
-        digits = "".join(digit * 2 for digit in digits)
-    return int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:], 16)
-
-
-def _wheel(saturation: float, value: float) -> tuple[Colour, ...]:
-    """Hues around the wheel, each far from the few before it."""
-    colours = (hsv_to_rgb(index * _GOLDEN_TURN % 1, saturation, value) for index in range(_WHEEL))
-    return tuple((round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in colours)
-
-
-def track_colour(track_id: int) -> Colour:
-    """RGB of a track (ids from 1) in the default palette; the colours repeat after ``MAX_TRACKS``."""
-    return palette().colour(track_id)
 
 
 @lru_cache(maxsize=1)
@@ -150,16 +80,3 @@ def _linear(colours: NDArray[np.float64]) -> NDArray[np.float64]:
     """sRGB 0..255 -> linear light 0..1."""
     unit = colours / 255
     return np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
-
-
-def _default_colours() -> tuple[Colour, ...]:
-    return tuple((int(red), int(green), int(blue)) for red, green, blue in track_colours())
-
-
-_PALETTES: dict[str, Callable[[], tuple[Colour, ...]]] = {
-    DEFAULT_PALETTE: _default_colours,
-    "tol-bright": lambda: TOL_BRIGHT,
-    "vivid": lambda: _wheel(0.95, 1.0),
-    "pastel": lambda: _wheel(0.4, 1.0),
-    "white": lambda: ((255, 255, 255),),
-}

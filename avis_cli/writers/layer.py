@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avis_cli.writers.colours import Colour
+
 _SHADOW = (13, 15, 20)  # RGB of the thin dark line around an outline
 _TOLERANCE = 0.35  # pixels that a drawn outline may be off the smoothed one
 _SUBPIXEL = 4  # bits after the binary point in the coordinates of outlines
-
-Colour = tuple[int, int, int]
 
 
 class Area(NamedTuple):

@@ -11,7 +11,8 @@ from PIL import Image
 from avis_cli.errors import OutputError
 from avis_cli.progress import Progress, silent
 from avis_cli.results.clip import ClipResult
-from avis_cli.writers.colours import MAX_TRACKS, Palette, palette
+from avis_cli.writers.colours import MAX_TRACKS
+from avis_cli.writers.style import Palette, palette
 
 
 def write_masks(

@@ -1,18 +1,22 @@
-"""How a result is drawn over its clip: what the options ``--style``, ``--alpha``, ``--labels`` ... say, checked.
+"""How a result is drawn over its clip: the options ``--style``, ``--alpha``, ``--labels``, ``--palette``, checked.
 
-Light on purpose: the command line names the styles in its help before anything heavy is imported.
+Importing this loads no array library: the command line names the styles in its help.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from avis_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from avis_cli.writers.colours import Palette
+    from avis_cli.writers.colours import Colour
 
 
 class StyleName(str, Enum):
@@ -76,6 +80,83 @@ class DrawStyle:
     @property
     def colours(self) -> Palette:
         """The palette's colours. Raises UsageError if there is no such palette."""
-        from avis_cli.writers.colours import palette
-
         return palette(self.palette)
+
+
+# blue, red, green, yellow, cyan, purple, grey: Paul Tol, "Colour Schemes", technical note SRON/EPS/TN/09-002
+TOL_BRIGHT: tuple[Colour, ...] = (
+    (68, 119, 170),
+    (238, 102, 119),
+    (34, 136, 51),
+    (204, 187, 68),
+    (102, 204, 238),
+    (170, 51, 119),
+    (187, 187, 187),
+)
+
+_WHEEL = 24  # hues of the palettes that are made from one
+_GOLDEN_TURN = (5**0.5 - 1) / 2  # of the colour wheel: neighbours in the list are never neighbours on it
+_HEX = re.compile(r"#?(?:[0-9a-f]{3}|[0-9a-f]{6})", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Palette:
+    """RGB colours of the tracks in the order of their ids; where there are more tracks, the colours repeat."""
+
+    colours: tuple[Colour, ...]
+
+    def colour(self, track_id: int) -> Colour:
+        """RGB of a track (ids from 1)."""
+        return self.colours[(track_id - 1) % len(self.colours)]
+
+
+@lru_cache(maxsize=16)
+def palette(text: str = DEFAULT_PALETTE) -> Palette:
+    """The palette of that name, or of colours such as ``e6194b,#3cb44b,fff``. Raises UsageError for anything else."""
+    if text in _PALETTES:
+        return Palette(_PALETTES[text]())
+    entries = [entry.strip() for entry in text.split(",")]
+    for entry in entries:
+        if _HEX.fullmatch(entry) is None:
+            raise UsageError(
+                f"--palette {text!r}: {entry!r} is no colour",
+                hint=f"give {', '.join(_PALETTES)}, or colours such as e6194b,3cb44b",
+            )
+    return Palette(tuple(_from_hex(entry.removeprefix("#")) for entry in entries))
+
+
+def palette_names() -> tuple[str, ...]:
+    """The named palettes, the default first."""
+    return tuple(_PALETTES)
+
+
+def _from_hex(digits: str) -> Colour:
+    if len(digits) == 3:
+        digits = "".join(digit * 2 for digit in digits)
+    return int(digits[:2], 16), int(digits[2:4], 16), int(digits[4:], 16)
+
+
+def _wheel(saturation: float, value: float) -> tuple[Colour, ...]:
+    """Hues around the wheel, each far from the few before it."""
+    colours = (hsv_to_rgb(index * _GOLDEN_TURN % 1, saturation, value) for index in range(_WHEEL))
+    return tuple((round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in colours)
+
+
+def track_colour(track_id: int) -> Colour:
+    """RGB of a track (ids from 1) in the default palette; the colours repeat after ``MAX_TRACKS``."""
+    return palette().colour(track_id)
+
+
+def _default_colours() -> tuple[Colour, ...]:
+    from avis_cli.writers.colours import track_colours  # which loads numpy
+
+    return tuple((int(red), int(green), int(blue)) for red, green, blue in track_colours())
+
+
+_PALETTES: dict[str, Callable[[], tuple[Colour, ...]]] = {
+    DEFAULT_PALETTE: _default_colours,
+    "tol-bright": lambda: TOL_BRIGHT,
+    "vivid": lambda: _wheel(0.95, 1.0),
+    "pastel": lambda: _wheel(0.4, 1.0),
+    "white": lambda: ((255, 255, 255),),
+}

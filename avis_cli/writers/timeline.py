@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from avis_cli.media.clip import Waveform
 from avis_cli.results.clip import Track
-from avis_cli.writers.colours import Colour, Palette, palette
+from avis_cli.writers.colours import Colour
 from avis_cli.writers.patch import Patch, Sheet, rounded_box, text_coverage, text_size
+from avis_cli.writers.style import Palette, palette
 
 _GROUND: Colour = (13, 15, 20)
 _GROUND_OPACITY = 0.7

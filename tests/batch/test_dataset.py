@@ -24,7 +24,7 @@ from avis_cli.datasets.synth.layout import SplitRequest, write_split
 from avis_cli.errors import AnnotationError, AvisError, MediaError, OutputError, UsageError
 from avis_cli.inference.frames import StillFrames, network_size, read_still
 from avis_cli.inference.model import Model
-from avis_cli.media.sound_file import read_sound
+from avis_cli.media.waveform import read_sound
 from avis_cli.results import run_length
 
 VIDEOS, FRAMES, SIZE = 3, 3, (64, 48)

@@ -27,6 +27,7 @@ from avis_cli.evaluate.instances import hota, track_map
 from avis_cli.evaluate.instances.fsla import FslaCounts
 from avis_cli.evaluate.instances.scores import Evaluation, Scores, evaluate_dataset
 from avis_cli.evaluate.predictions import read_predictions
+from avis_cli.evaluate.report.scores_file import document_of
 
 DATA = paths.DATA / "evaluation"
 EDGE = sorted(path.name for path in (DATA / "edge").iterdir())
@@ -171,7 +172,7 @@ def trackeval_values(scores: Scores, evaluation: Evaluation, expected: dict[str,
 
 def returned_values(evaluation: Evaluation, expected: dict[str, Any]) -> Found:
     """The numbers of the report, as scores.json holds them, rounded as the released program does."""
-    scores = evaluation.to_json()
+    scores = document_of(evaluation)
     names = {"AP_all": "mAP", "AP_s": "AP_small", "AP_m": "AP_medium", "AP_l": "AP_large", "AR_all": "AR"}
     names |= {"FA": "FSLA", "FAn": "FSLA_none", "FAs": "FSLA_single", "FAm": "FSLA_multi"}
     for kind, word in (("n", "none"), ("s", "single"), ("m", "multi")):
@@ -266,7 +267,7 @@ def test_refused_case(case: str, tally: Counter[str]) -> None:
 
 @pytest.mark.parametrize("case", FSLA_FAILS)
 def test_released_fsla_has_no_value_where_its_program_stops(case: str) -> None:
-    scores = evaluate_dataset(load(DATA / "edge" / case)).to_json()
+    scores = document_of(evaluate_dataset(load(DATA / "edge" / case)))
     assert [scores[key] for key in ("FSLA", "FSLA_none", "FSLA_single", "FSLA_multi")] == [None] * 4
     assert scores["corrected"]["FSLA"] == pytest.approx(100.0)
     assert scores["HOTA"] is not None

@@ -30,6 +30,7 @@ except ImportError:
     pass
 from avis_cli.errors import AvisError
 from avis_cli.evaluate.predictions import read_predictions
+from avis_cli.evaluate.report.scores_file import document_of
 from avis_cli.evaluate.instances.scores import evaluate_dataset
 from avis_cli.datasets.truth import read_truth
 for name, gt, pred, allow_empty, max_bytes in json.load(sys.stdin):
@@ -37,7 +38,7 @@ for name, gt, pred, allow_empty, max_bytes in json.load(sys.stdin):
     try:
         dataset = read_truth(gt, allow_empty=allow_empty, max_bytes=max_bytes)
         dataset = read_predictions(pred, dataset, max_bytes=max_bytes)
-        json.dumps(evaluate_dataset(dataset).to_json(), allow_nan=False)
+        json.dumps(document_of(evaluate_dataset(dataset)), allow_nan=False)
         outcome = "scored"
     except AvisError as error:
         outcome = str(error)

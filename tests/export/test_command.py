@@ -14,7 +14,7 @@ from writers_examples import boxes_result
 
 from avis_cli.cli.export import Target
 from avis_cli.cli.main import main
-from avis_cli.export.formats import FORMATS, Video
+from avis_cli.export.formats import FORMATS, VideoUse
 from avis_cli.results.clip import ClipResult
 
 SIZE = (64, 48)
@@ -45,7 +45,7 @@ def test_the_command_and_the_documentation_know_every_format() -> None:
         assert form.readers in row
 
 
-@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if form.video is not Video.REQUIRED])
+@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if form.video is not VideoUse.REQUIRED])
 def test_every_format_appears_under_its_default_name(
     tracks: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:

@@ -14,11 +14,10 @@ from pycocotools import mask as coco_mask
 from writers_examples import boxes_result
 
 from avis_cli.errors import OutputError
-from avis_cli.export.formats import FORMATS
+from avis_cli.export.formats import FORMATS, export
 from avis_cli.export.request import Request
-from avis_cli.export.run import export
 from avis_cli.results.clip import ClipResult, Track
-from avis_cli.writers.colours import track_colour
+from avis_cli.writers.style import track_colour
 
 OVERLAPPING = boxes_result(8, 6, [[(0, 0, 4, 4), None], [(2, 2, 8, 6), (1, 1, 2, 2)]], times=(0.0, 1.0))
 DAVIS = Path("Annotations/Full-Resolution/clip")

@@ -13,9 +13,8 @@ import pytest
 from export_examples import ODD_NAME, ODD_PLAIN, dots, named
 from writers_examples import boxes_result
 
-from avis_cli.export.formats import FORMATS
-from avis_cli.export.names import clip_name, plain
-from avis_cli.export.run import export
+from avis_cli.export.formats import FORMATS, export
+from avis_cli.export.request import clip_name, plain
 from avis_cli.results.clip import ClipResult, Track
 
 

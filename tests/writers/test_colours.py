@@ -6,16 +6,8 @@ import numpy as np
 import pytest
 
 from avis_cli.errors import UsageError
-from avis_cli.writers.colours import (
-    MAX_TRACKS,
-    VISIONS,
-    appearance,
-    palette,
-    palette_names,
-    text_colour,
-    track_colour,
-    track_colours,
-)
+from avis_cli.writers.colours import MAX_TRACKS, VISIONS, appearance, text_colour, track_colours
+from avis_cli.writers.style import palette, palette_names, track_colour
 
 
 @pytest.mark.parametrize("vision", VISIONS, ids=["normal", "protanopia", "deuteranopia"])

@@ -14,10 +14,9 @@ from writers_examples import boxes_result
 from avis_cli.errors import UsageError
 from avis_cli.media.clip import Waveform
 from avis_cli.results.clip import ClipResult
-from avis_cli.writers.colours import track_colour
 from avis_cli.writers.draw import Painter, label_text
 from avis_cli.writers.patch import rounded_box
-from avis_cli.writers.style import STYLES, DrawStyle
+from avis_cli.writers.style import STYLES, DrawStyle, track_colour
 from avis_cli.writers.timeline import Timeline, envelope, lay_out
 
 GREY = 100

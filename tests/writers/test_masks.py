@@ -12,8 +12,8 @@ from writers_examples import boxes_result
 
 from avis_cli.errors import OutputError
 from avis_cli.results.clip import ClipResult, Track
-from avis_cli.writers.colours import track_colour
 from avis_cli.writers.masks import write_masks
+from avis_cli.writers.style import track_colour
 from avis_cli.writers.tracks import write_tracks
 
 

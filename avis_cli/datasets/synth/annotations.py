@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli.datasets.synth import categories
+from avis_cli.datasets.synth import category_entries
 from avis_cli.datasets.synth.dataset import Split, SynthClip
 from avis_cli.datasets.synth.schedule import Spell
 from avis_cli.results import run_length
@@ -98,11 +98,11 @@ def truth_file(split: Split, seed: int, entries: Sequence[ClipEntry]) -> Json:
         "info": {"description": f"avis synthetic world, split {split}, seed {seed}"},
         "videos": [entry.video for entry in entries],
         "annotations": [{"id": number, **annotation} for number, annotation in enumerate(numbered, start=1)],
-        "categories": categories.listing(),
+        "categories": category_entries(),
     }
 
 
 def objects_file(split: Split, seed: int, entries: Sequence[ClipEntry]) -> Json:
     """The content of ``SPLIT_objects.json``."""
     head = {"format": OBJECTS_FORMAT, "version": OBJECTS_VERSION, "split": split, "seed": seed}
-    return {**head, "categories": categories.listing(), "videos": [entry.objects for entry in entries]}
+    return {**head, "categories": category_entries(), "videos": [entry.objects for entry in entries]}

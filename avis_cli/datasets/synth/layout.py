@@ -18,7 +18,7 @@ import numpy as np
 
 from avis_cli.datasets.synth.annotations import ClipEntry, describe, objects_file, truth_file
 from avis_cli.datasets.synth.dataset import Split, SynthClip, check_request, clip_seed, make_clip
-from avis_cli.datasets.synth.wave_file import write_wave
+from avis_cli.datasets.synth.soundtrack import write_wave
 from avis_cli.errors import OutputError, UsageError
 from avis_cli.progress import Progress, silent
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from avis_cli.datasets.synth.dataset import SynthClip
 from avis_cli.datasets.synth.render import SceneRenderer
-from avis_cli.datasets.synth.wave_file import write_wave
+from avis_cli.datasets.synth.soundtrack import write_wave
 from avis_cli.media import encode
 from avis_cli.media.clip import SAMPLE_RATE, AudioInfo, ClipInfo, Frame
 

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from avis_cli.datasets.synth import schedule
 from avis_cli.datasets.synth.background import Background, Occluder
 from avis_cli.datasets.synth.canvas import Colour, Painter, arc
-from avis_cli.datasets.synth.drawing import draw
-from avis_cli.datasets.synth.looks import Pose
+from avis_cli.datasets.synth.draw import draw
+from avis_cli.datasets.synth.looks import EXTENT, SIZE, Pose
 from avis_cli.datasets.synth.scenes import Actor, Scene, stream
-from avis_cli.datasets.synth.textures import EXTENT, SIZE
 
 _REACH = 1.75  # object units around the centre that a layer covers: the object and what it radiates
 _SHAKES = 5.7  # movements per second of an object that shows that it sounds

@@ -7,8 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from avis_cli.datasets.synth import schedule
-from avis_cli.datasets.synth.categories import IDS
+from avis_cli.datasets.synth import IDS, schedule
 from avis_cli.datasets.synth.looks import Look, draw_look
 from avis_cli.datasets.synth.motion import Path, draw_path
 from avis_cli.datasets.synth.schedule import Seconds, Spell

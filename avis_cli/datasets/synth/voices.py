@@ -1,31 +1,102 @@
-"""The ten sounds. Each function gives ``count`` samples of one instance sounding without a break.
+"""The ten sounds, and what they are made of: wave tables, envelopes, filtered noise, repeated events.
 
-The generator fixes the instance's pitch, timbre and rhythm: the same seed is the same voice. No voice pauses for
-longer than half a second.
+All is mono at ``SAMPLE_RATE``. Each function of a category gives ``count`` samples of one instance sounding without a
+break. The generator fixes the instance's pitch, timbre and rhythm: the same seed is the same voice. No voice pauses
+for longer than half a second.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.signal import butter, sosfilt
 
-from avis_cli.datasets.synth import tones
-from avis_cli.datasets.synth.categories import name_of
-from avis_cli.datasets.synth.tones import (
-    Samples,
-    clock,
-    noise,
-    phase_of,
-    place,
-    play,
-    samples_of,
-    sine,
-    swell,
-    wave_table,
-)
+from avis_cli.datasets.synth import name_of
 from avis_cli.media.clip import SAMPLE_RATE
+
+Samples = NDArray[np.float32]
+
+_TABLE = 4096  # entries of one period
+
+
+def clock(count: int) -> Samples:
+    """Times in seconds of ``count`` samples."""
+    return np.arange(count, dtype=np.float32) / np.float32(SAMPLE_RATE)
+
+
+def samples_of(seconds: float) -> int:
+    return round(seconds * SAMPLE_RATE)
+
+
+def wave_table(amplitudes: Sequence[float]) -> Samples:
+    """One period of the harmonics 1, 2, 3 ... with these amplitudes."""
+    turn = np.arange(_TABLE) * (2 * math.pi / _TABLE)
+    period = np.zeros(_TABLE)
+    for number, amplitude in enumerate(amplitudes, start=1):
+        period += amplitude * np.sin(number * turn + 0.7 * number * number)
+    return np.asarray(period, np.float32)
+
+
+def phase_of(frequency: ArrayLike, count: int) -> NDArray[np.float64]:
+    """Turns completed at each sample for a frequency in Hz, constant or one per sample."""
+    steps = np.broadcast_to(np.asarray(frequency, np.float64) / SAMPLE_RATE, (count,))
+    return np.cumsum(steps)
+
+
+def play(table: Samples, turns: NDArray[np.float64]) -> Samples:
+    """A wave table read along a phase in turns."""
+    return table[(turns * _TABLE).astype(np.int64) % _TABLE]
+
+
+def sine(frequency: ArrayLike, count: int) -> Samples:
+    return np.sin(2 * math.pi * phase_of(frequency, count)).astype(np.float32)
+
+
+@lru_cache(maxsize=256)
+def _band(low: float, high: float) -> NDArray[np.float64]:
+    top = SAMPLE_RATE / 2 - 100
+    if low <= 0:
+        return np.asarray(butter(2, min(high, top), "lowpass", fs=SAMPLE_RATE, output="sos"))
+    return np.asarray(butter(2, (low, min(high, top)), "bandpass", fs=SAMPLE_RATE, output="sos"))
+
+
+def noise(rng: np.random.Generator, count: int, low: float, high: float) -> Samples:
+    """Noise between ``low`` and ``high`` Hz (0: from the bottom), root mean square 1."""
+    white = rng.standard_normal(count, dtype=np.float32)
+    # whole tens of hertz, so that few filters are ever designed
+    shaped = np.asarray(sosfilt(_band(round(low, -1), round(high, -1)), white), np.float32)
+    return shaped / np.float32(max(float(np.sqrt(np.mean(shaped**2))), 1e-6)) if count else shaped
+
+
+def decay(count: int, seconds: float, attack: float = 0.004) -> Samples:
+    """Rises in ``attack`` seconds, then falls to 1/e every ``seconds``."""
+    time = clock(count)
+    return np.asarray(np.exp(-time / np.float32(seconds)) * np.minimum(time / np.float32(attack), 1.0), np.float32)
+
+
+def swell(count: int, attack: float, release: float) -> Samples:
+    """1 with a smooth rise and fall of these seconds at the two ends."""
+    time = clock(count)
+    end = count / SAMPLE_RATE
+    rising = np.clip(time / max(attack, 1e-4), 0, 1)
+    falling = np.clip((end - time) / max(release, 1e-4), 0, 1)
+    return np.asarray(np.sin(0.5 * math.pi * np.minimum(rising, falling)), np.float32)
+
+
+def place(events: Iterable[tuple[float, Samples]], count: int) -> Samples:
+    """Sums events at their starts in seconds, cut at ``count`` samples."""
+    total = np.zeros(count, np.float32)
+    for start, event in events:
+        first = samples_of(start)
+        if 0 <= first < count:
+            room = min(len(event), count - first)
+            total[first : first + room] += event[:room]
+    return total
+
 
 Rng = np.random.Generator
 
@@ -46,7 +117,7 @@ def _bell(rng: Rng, count: int) -> Samples:
     )
     for ratio, loudness in partials:
         detuned = base * ratio * rng.uniform(0.995, 1.005)
-        strike += loudness * sine(detuned, length) * tones.decay(length, rng.uniform(0.8, 1.1) / (0.6 + ratio))
+        strike += loudness * sine(detuned, length) * decay(length, rng.uniform(0.8, 1.1) / (0.6 + ratio))
     strike *= swell(length, 0.0, 0.4)  # nothing may end in a click
     period = rng.uniform(0.42, 0.85)
     return place(((step * period, strike) for step in range(math.ceil(count / SAMPLE_RATE / period) + 1)), count)
@@ -57,8 +128,8 @@ def _drum(rng: Rng, count: int) -> Samples:
     base, length = rng.uniform(75, 150), samples_of(0.30)
     fall = base * (1 + 0.9 * np.exp(-clock(length) / 0.035))
     snap = rng.uniform(0.25, 0.6)
-    skin = sine(fall, length) * tones.decay(length, 0.11)
-    stroke = skin + np.float32(snap) * noise(rng, length, 250, 2200) * tones.decay(length, 0.05)
+    skin = sine(fall, length) * decay(length, 0.11)
+    stroke = skin + np.float32(snap) * noise(rng, length, 250, 2200) * decay(length, 0.05)
     stroke *= swell(length, 0.0, 0.1)
     step = rng.uniform(0.14, 0.24)
     pattern = rng.random(8) < 0.5
@@ -160,9 +231,9 @@ def _clock(rng: Rng, count: int) -> Samples:
     first, second, length = rng.uniform(1500, 2300), rng.uniform(3600, 5200), samples_of(0.05)
     sounds = []
     for lower in (1.0, 0.82):
-        click = noise(rng, length, 900, 7000) * tones.decay(length, 0.004, 0.0005)
-        wood = sine(first * lower, length) * tones.decay(length, 0.012, 0.0005)
-        metal = sine(second * lower, length) * tones.decay(length, 0.008, 0.0005)
+        click = noise(rng, length, 900, 7000) * decay(length, 0.004, 0.0005)
+        wood = sine(first * lower, length) * decay(length, 0.012, 0.0005)
+        metal = sine(second * lower, length) * decay(length, 0.008, 0.0005)
         sounds.append(click + wood + np.float32(0.6) * metal)
     period = rng.uniform(0.22, 0.42)
     return place(((n * period, sounds[n % 2]) for n in range(math.ceil(count / SAMPLE_RATE / period) + 1)), count)

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.datasets.tracks import PredictedTrack, TruthTrack
-from avis_cli.evaluate.instances.assignment import assign
-from avis_cli.evaluate.instances.matching import THRESHOLDS, Association, Indices
+from avis_cli.evaluate.instances.matching import THRESHOLDS, Association, Indices, assign
 from avis_cli.evaluate.instances.overlaps import Overlaps
 
 KINDS = ("none", "single", "multi")

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli.evaluate.instances.assignment import assign
-from avis_cli.evaluate.instances.matching import EPS, THRESHOLDS, Association, Indices, is_contested
+from avis_cli.evaluate.instances.matching import EPS, THRESHOLDS, Association, Indices, assign, is_contested
 from avis_cli.evaluate.instances.overlaps import Overlaps
 
 PARTS = ("HOTA", "DetA", "DetRe", "DetPr", "AssA", "AssRe", "AssPr", "LocA")

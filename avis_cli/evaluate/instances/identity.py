@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from avis_cli.evaluate.instances.assignment import assign
+from avis_cli.evaluate.instances.matching import assign
 from avis_cli.evaluate.instances.overlaps import Overlaps
 
 THRESHOLD = 0.5

@@ -1,11 +1,13 @@
-"""Which ground-truth track and which predicted track belong together: what FSLA and HOTA share."""
+"""Which ground-truth track and which predicted track belong together: what the metrics share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -79,3 +81,13 @@ def is_contested(positive: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Elsewhere every positive pair belongs to the best assignment.
     """
     return (positive.sum(axis=1) > 1).any(axis=1) | (positive.sum(axis=2) > 1).any(axis=1)
+
+
+def assign(score: NDArray[Any]) -> tuple[Indices, Indices]:
+    """Score (G, P) -> rows (ascending) and columns of the one-to-one pairs with the greatest sum.
+
+    Which of several equally good assignments is taken decides published numbers: it is scipy's choice, as in the
+    released evaluator.
+    """
+    rows, columns = linear_sum_assignment(-score)
+    return rows, columns

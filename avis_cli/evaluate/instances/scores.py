@@ -200,12 +200,6 @@ class Evaluation:
         own = [category for category in self.categories if category.id in video.released]
         return combine([video], own, released=True), combine([video], own, released=False)
 
-    def to_json(self) -> dict[str, Any]:
-        """The layout of scores.json."""
-        from avis_cli.evaluate.instances.scores_json import layout
-
-        return layout(self)
-
 
 def evaluate_dataset(dataset: Dataset, *, jobs: int = 1, progress: Progress = silent) -> Evaluation:
     """Every metric in both meanings. ``jobs``: processes among which the videos are divided.

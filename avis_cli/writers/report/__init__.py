@@ -4,8 +4,7 @@ Each page is one file that needs no network and opens from disk.
 """
 
 from avis_cli.writers.report.clip import report_clip
-from avis_cli.writers.report.index import write_index
+from avis_cli.writers.report.index import Summary, read_summary, write_index
 from avis_cli.writers.report.page import write_report
-from avis_cli.writers.report.summary import Summary, read_summary
 
 __all__ = ["Summary", "read_summary", "report_clip", "write_index", "write_report"]

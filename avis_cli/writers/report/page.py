@@ -9,19 +9,20 @@ from typing import Any
 
 from avis_cli.media.clip import Waveform
 from avis_cli.results.clip import ClipResult, Track
-from avis_cli.writers.colours import Palette, palette, text_colour
-from avis_cli.writers.report.links import link
-from avis_cli.writers.report.page_masks import PageMasks, fit_masks
-from avis_cli.writers.report.pictures import Pictures
-from avis_cli.writers.report.sounding import (
+from avis_cli.writers.colours import text_colour
+from avis_cli.writers.report.index import Summary, short_label
+from avis_cli.writers.report.page_data import (
+    PageMasks,
     clip_span,
+    fit_masks,
     join_nearest,
     seconds_covered,
     spans_per_track,
     wave_columns,
 )
-from avis_cli.writers.report.summary import Summary, short_label
-from avis_cli.writers.report.template import embedded_json, render
+from avis_cli.writers.report.pictures import Pictures
+from avis_cli.writers.report.template import embedded_json, link, render
+from avis_cli.writers.style import Palette, palette
 from avis_cli.writers.timeline import track_name
 
 MAX_BYTES = 295_000  # of a page, without its videos

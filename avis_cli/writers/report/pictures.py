@@ -14,7 +14,7 @@ from PIL import Image
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult, Track
 from avis_cli.results.run_length import RunLength
-from avis_cli.writers.colours import Palette, palette
+from avis_cli.writers.style import Palette, palette
 
 FrameAt = Callable[[float], "NDArray[np.uint8] | None"]  # seconds -> the picture shown then, RGB (H, W, 3)
 

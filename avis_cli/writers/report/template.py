@@ -9,13 +9,30 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
+
+
+def link(target: str | os.PathLike[str], folder: str | os.PathLike[str]) -> str:
+    """URL of ``target`` for a page in ``folder``: relative, so that both can move together; percent-encoded.
+
+    Where no relative path leads there (another drive) it is a ``file:`` URL.
+    """
+    try:
+        relative = os.path.relpath(os.fspath(target), os.fspath(folder))
+    except ValueError:
+        return Path(target).absolute().as_uri()
+    # a colon is encoded too: the first part of a relative address must not look like a scheme
+    return quote(os.fsencode(Path(relative).as_posix()), safe="/")
+
 
 # ASCII only and no <, > or &: nothing in the data can end the element that holds it
 embedded_json = partial(

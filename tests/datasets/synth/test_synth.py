@@ -10,26 +10,26 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from avis_cli.synth import categories, schedule, spectrogram, stats
-from avis_cli.synth.annotations import describe
-from avis_cli.synth.canvas import Painter
-from avis_cli.synth.dataset import SMALLEST_VISIBLE, SPLITS, SynthClip, clip_seed, make_clip
-from avis_cli.synth.drawing import draw
-from avis_cli.synth.layout import SplitFiles, SplitRequest, write_split
-from avis_cli.synth.looks import Pose, draw_look
-from avis_cli.synth.preview import contact_sheet
-from avis_cli.synth.render import SceneRenderer
-from avis_cli.synth.scenes import Scene, plan_scene
-from avis_cli.synth.soundtrack import soundtrack
-from avis_cli.synth.voices import voice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import avis_cli
-from avis_cli import run_length
+from avis_cli.datasets.synth import IDS, NAMES, name_of, schedule, stats
+from avis_cli.datasets.synth.annotations import describe
+from avis_cli.datasets.synth.canvas import Painter
+from avis_cli.datasets.synth.dataset import SMALLEST_VISIBLE, SPLITS, SynthClip, clip_seed, make_clip
+from avis_cli.datasets.synth.draw import draw
+from avis_cli.datasets.synth.layout import SplitFiles, SplitRequest, write_split
+from avis_cli.datasets.synth.looks import Pose, draw_look
+from avis_cli.datasets.synth.preview import contact_sheet, log_mel
+from avis_cli.datasets.synth.render import SceneRenderer
+from avis_cli.datasets.synth.scenes import Scene, plan_scene
+from avis_cli.datasets.synth.soundtrack import soundtrack
+from avis_cli.datasets.synth.voices import voice
 from avis_cli.errors import AnnotationError, OutputError, UsageError
 from avis_cli.media.clip import SAMPLE_RATE
+from avis_cli.results import run_length
 
 SMALL = (80, 48)
 
@@ -81,7 +81,7 @@ def test_scenes_have_everything_that_makes_them_audio_visual(scenes: list[Scene]
     assert any(not actor.sounds for scene in scenes for actor in scene.actors)
     assert any(actor.path.leave for scene in scenes for actor in scene.actors)
     assert any(scene.has_occluder for scene in scenes)
-    assert {actor.category_id for scene in scenes for actor in scene.actors} == set(categories.IDS)
+    assert {actor.category_id for scene in scenes for actor in scene.actors} == set(IDS)
 
 
 def test_nobody_shows_the_source_of_an_off_screen_sound(scenes: list[Scene]) -> None:
@@ -212,7 +212,7 @@ def _silhouette(category: int, seed: int) -> NDArray[np.bool_]:
 
 
 def test_every_category_has_its_own_silhouette_inside_its_box() -> None:
-    shapes = {c: [_silhouette(c, seed) for seed in range(3)] for c in categories.IDS}
+    shapes = {c: [_silhouette(c, seed) for seed in range(3)] for c in IDS}
     for category, own in shapes.items():
         for shape in own:
             assert 300 < shape.sum() < 4500
@@ -239,7 +239,7 @@ def test_a_second_is_loud_exactly_where_something_sounds() -> None:
             assert (_rms(inside) > 2e-3) == any(plan[second] for plan in plans)
 
 
-@pytest.mark.parametrize("category", categories.IDS, ids=categories.name_of)
+@pytest.mark.parametrize("category", IDS, ids=name_of)
 def test_a_voice_never_rests_for_a_second_and_is_as_loud_as_the_others(category: int) -> None:
     sound = voice(category, 3, 4 * SAMPLE_RATE)
     assert sound.dtype == np.float32
@@ -252,14 +252,14 @@ def test_a_voice_never_rests_for_a_second_and_is_as_loud_as_the_others(category:
 
 
 def _features(category: int, seed: int) -> NDArray[np.float64]:
-    bands = spectrogram.log_mel(voice(category, seed, SAMPLE_RATE))
+    bands = log_mel(voice(category, seed, SAMPLE_RATE))
     return np.concatenate([bands.mean(axis=0), bands.std(axis=0)])
 
 
 def test_categories_can_be_told_apart_by_one_second_of_sound() -> None:
-    centres = np.stack([np.mean([_features(c, seed) for seed in range(6)], axis=0) for c in categories.IDS])
-    guesses = [(c, _features(c, seed)) for c in categories.IDS for seed in range(100, 104)]
-    right = [categories.IDS[int(((centres - f) ** 2).sum(axis=1).argmin())] == c for c, f in guesses]
+    centres = np.stack([np.mean([_features(c, seed) for seed in range(6)], axis=0) for c in IDS])
+    guesses = [(c, _features(c, seed)) for c in IDS for seed in range(100, 104)]
+    right = [IDS[int(((centres - f) ** 2).sum(axis=1).argmin())] == c for c, f in guesses]
     assert np.mean(right) >= 0.9
 
 
@@ -275,7 +275,7 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SplitFiles]:
 def test_the_layout_is_that_of_aviseg(split: tuple[Path, SplitFiles]) -> None:
     out, files = split
     truth = json.loads(files.truth.read_text())
-    assert [category["name"] for category in truth["categories"]] == list(categories.NAMES)
+    assert [category["name"] for category in truth["categories"]] == list(NAMES)
     assert [category["id"] for category in truth["categories"]] == list(range(1, 11))
     assert sorted(path.name for path in out.iterdir()) == ["test", "test.json", "test_objects.json"]
     for video in truth["videos"]:

@@ -13,8 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from avis_cli.datasets.tracks import PredictedTrack
 from avis_cli.errors import AnnotationError
-from avis_cli.evaluate.instances.assignment import assign
-from avis_cli.evaluate.instances.matching import EPS, THRESHOLDS, associate, is_contested
+from avis_cli.evaluate.instances.matching import EPS, THRESHOLDS, assign, associate, is_contested
 from avis_cli.evaluate.instances.overlaps import measure
 
 SIZES = st.integers(0, 12)

@@ -14,7 +14,8 @@ import avis_cli
 from avis_cli.datasets.tracks import Dataset, PredictedTrack
 from avis_cli.errors import AnnotationError
 from avis_cli.evaluate.instances.scores import evaluate_dataset
-from avis_cli.evaluate.report.worst import frame_outcomes, worst_frames
+from avis_cli.evaluate.report.cost import frame_outcomes, worst_frames
+from avis_cli.evaluate.report.scores_file import document_of
 
 LEFT: Box = (0, 0, 10, 10)
 RIGHT: Box = (30, 0, 10, 10)
@@ -30,7 +31,7 @@ def random_dataset(number: int = 9) -> Dataset:
 
 
 def test_the_layout_is_that_of_the_contract() -> None:
-    scores = evaluate_dataset(random_dataset()).to_json()
+    scores = document_of(evaluate_dataset(random_dataset()))
     assert list(scores)[: len(KEYS)] == KEYS
     assert {"corrected", "per_category", "per_video", "counts"} <= set(scores)
     assert list(scores["corrected"]) == KEYS
@@ -44,7 +45,7 @@ def test_the_layout_is_that_of_the_contract() -> None:
 
 
 def test_what_has_no_ground_truth_is_null_or_reads_as_the_released_program_does() -> None:
-    scores = evaluate_dataset(dataset(video(2, [truth(1, [LEFT, LEFT])], [guess([LEFT, LEFT])]))).to_json()
+    scores = document_of(evaluate_dataset(dataset(video(2, [truth(1, [LEFT, LEFT])], [guess([LEFT, LEFT])]))))
     assert (scores["FSLA"], scores["FSLA_single"]) == (100.0, 100.0)
     assert scores["FSLA_none"] is scores["FSLA_multi"] is scores["corrected"]["FSLA_none"] is None
     assert (scores["AP_small"], scores["AP_large"]) == (pytest.approx(100.0), -100.0)
@@ -57,7 +58,7 @@ def test_what_has_no_ground_truth_is_null_or_reads_as_the_released_program_does(
 
 
 def test_nothing_at_all_is_scored() -> None:
-    scores = evaluate_dataset(Dataset([], [video(3)])).to_json()
+    scores = document_of(evaluate_dataset(Dataset([], [video(3)])))
     assert scores["FSLA"] == scores["FSLA_none"] == 100.0
     assert scores["HOTA"] is scores["corrected"]["mAP"] is None
     assert (scores["IDSW"], scores["MOTA"]) == (0, 0.0)
@@ -67,7 +68,7 @@ def test_nothing_at_all_is_scored() -> None:
 def test_a_category_is_scored_on_its_own_tracks() -> None:
     """The violin is right although the person of the same frame is not."""
     one = video(1, [truth(1, [LEFT]), truth(2, [RIGHT], 2)], [guess([RIGHT], 2)])
-    scores = evaluate_dataset(dataset(one, video(1, identity=2, name="w"))).to_json()
+    scores = document_of(evaluate_dataset(dataset(one, video(1, identity=2, name="w"))))
     assert scores["corrected"]["FSLA"] == 50.0
     assert scores["per_category"]["violin"]["corrected"]["FSLA"] == 100.0
     assert scores["per_category"]["person"]["corrected"]["FSLA"] == 0.0
@@ -76,7 +77,7 @@ def test_a_category_is_scored_on_its_own_tracks() -> None:
 
 def test_empty_masks_spoil_the_released_scores_only() -> None:
     one = video(2, [truth(1, [LEFT, None])], [guess([LEFT, (0, 0, 0, 0)])])
-    scores = evaluate_dataset(dataset(one)).to_json()
+    scores = document_of(evaluate_dataset(dataset(one)))
     assert (scores["FSLA"], scores["corrected"]["FSLA"]) == (50.0, 100.0)
     assert (scores["MOTA"], scores["corrected"]["MOTA"]) == (0.0, 100.0)
     assert scores["corrected"]["HOTA"] > scores["HOTA"]
@@ -85,15 +86,15 @@ def test_empty_masks_spoil_the_released_scores_only() -> None:
 
 def test_the_order_of_videos_in_the_file_does_not_matter() -> None:
     given = random_dataset()
-    expected = evaluate_dataset(given).to_json()
-    assert evaluate_dataset(replace(given, videos=given.videos[::-1])).to_json() == expected
+    expected = document_of(evaluate_dataset(given))
+    assert document_of(evaluate_dataset(replace(given, videos=given.videos[::-1]))) == expected
 
 
 def test_processes_change_nothing() -> None:
     given, steps = random_dataset(), []
-    expected = evaluate_dataset(given).to_json()
+    expected = document_of(evaluate_dataset(given))
     found = evaluate_dataset(given, jobs=2, progress=lambda phase, done, total: steps.append((phase, done, total)))
-    assert found.to_json() == expected
+    assert document_of(found) == expected
     assert steps[-1] == ("videos", 9, 9)
 
 
@@ -110,7 +111,7 @@ def test_only_the_first_prediction_of_all_leaves_its_ground_truth_free() -> None
     silent = video(1, name="a", identity=1)
     first = video(1, [truth(1, [LEFT])], twice, name="b", identity=2)
     second = video(1, [truth(2, [LEFT])], twice, name="c", identity=3)
-    scores = evaluate_dataset(dataset(second, first, silent)).to_json()
+    scores = document_of(evaluate_dataset(dataset(second, first, silent)))
     assert scores["AR"] == 150.0
     assert scores["corrected"]["AR"] == 100.0
 
@@ -118,7 +119,7 @@ def test_only_the_first_prediction_of_all_leaves_its_ground_truth_free() -> None
 def test_videos_that_share_a_name_are_all_in_the_corrected_scores() -> None:
     lost = video(1, [truth(1, [LEFT])], [guess([LEFT])], identity=1)
     kept = video(3, [truth(2, [LEFT] * 3)], identity=2)
-    scores = evaluate_dataset(dataset(lost, kept)).to_json()
+    scores = document_of(evaluate_dataset(dataset(lost, kept)))
     assert (scores["FSLA"], scores["corrected"]["FSLA"]) == (0.0, 25.0)
     assert list(scores["per_video"]) == ["v (id 1)", "v"]
     assert "video 1" in scores["notes"][0]

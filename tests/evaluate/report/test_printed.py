@@ -20,11 +20,10 @@ from avis_cli.errors import AnnotationError, UsageError
 from avis_cli.evaluate.instances.scores import Evaluation, evaluate_dataset
 from avis_cli.evaluate.predictions import read_predictions
 from avis_cli.evaluate.report import plots
-from avis_cli.evaluate.report.compare import compare, differences
+from avis_cli.evaluate.report.compare import PUBLISHED, compare, differences, reference_table
 from avis_cli.evaluate.report.cost import cost_tables, find_costs
 from avis_cli.evaluate.report.printed import breakdowns, overall, to_csv
-from avis_cli.evaluate.report.reference import PUBLISHED, reference_table
-from avis_cli.evaluate.report.scores_file import METRICS, Pair, Report, read_scores, report_of
+from avis_cli.evaluate.report.scores_file import METRICS, Pair, Report, document_of, read_scores, report_of
 from avis_cli.evaluate.report.tables import WIDTH, Table, signed
 
 DEV = paths.DATA / "evaluation" / "dev"
@@ -43,7 +42,7 @@ def evaluation(dataset: Dataset) -> Evaluation:
 
 @pytest.fixture(scope="module")
 def report(evaluation: Evaluation) -> Report:
-    return report_of(evaluation.to_json())
+    return report_of(document_of(evaluation))
 
 
 def with_overall(report: Report, **changes: Any) -> Report:
@@ -120,7 +119,7 @@ def test_csv_holds_every_number_exactly(report: Report) -> None:
 
 def test_scores_file_comes_back_as_it_was(tmp_path: Path, evaluation: Evaluation, report: Report) -> None:
     path = tmp_path / "scores.json"
-    path.write_text(json.dumps(evaluation.to_json()))
+    path.write_text(json.dumps(document_of(evaluation)))
     assert read_scores(path) == report
 
 

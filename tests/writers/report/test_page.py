@@ -25,10 +25,9 @@ from avis_cli.media.clip import Waveform
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
 from avis_cli.writers.report import Summary, read_summary, report_clip, write_index, write_report
-from avis_cli.writers.report.links import link
-from avis_cli.writers.report.page_masks import fit_masks, resized
+from avis_cli.writers.report.page_data import fit_masks, join_nearest, resized, seconds_covered, wave_columns
 from avis_cli.writers.report.pictures import Pictures, take_pictures
-from avis_cli.writers.report.sounding import join_nearest, seconds_covered, wave_columns
+from avis_cli.writers.report.template import link
 
 HOSTILE = '<img src=x onerror="alert(1)">\'&quot;</script><script>alert(2)</script>.mp4'
 LIMIT = 300_000

@@ -1,9 +1,9 @@
-"""The clip that a result was made from: the same one, and the picture that was on screen at each mask frame."""
+"""Mask frames as images: the clip's picture at each of them, and masks that may overlap as one number per pixel."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +15,40 @@ from avis_cli.errors import AnnotationError, MediaError, UsageError
 from avis_cli.export.request import Request
 from avis_cli.media.clip import ClipInfo, Frame
 from avis_cli.media.decode import FrameReader, probe
+from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
+
+
+def flat_frames(
+    result: ClipResult, numbers: Mapping[int, int], request: Request
+) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+    """(index, labels) of every mask frame; labels uint16 (H, W), ``numbers[track id]`` or 0 where there is none.
+
+    Where masks overlap the higher score counts (of equal ones the lower id). At the end ``request.warn`` is told how
+    many pixels that cost the others.
+    """
+    # the higher score is laid last: on top
+    rising = sorted(result.tracks, key=lambda track: (track.score, -track.id))
+    lost = frames = 0
+    for index in range(len(result.times)):
+        labels = np.zeros((result.source.height, result.source.width), dtype=np.uint16)
+        covered = 0
+        for track in rising:
+            mask = track.masks[index]
+            if mask is not None:
+                pixels = run_length.decode(mask)
+                covered += int(np.count_nonzero(pixels))
+                labels[pixels] = numbers[track.id]
+        lost_here = covered - int(np.count_nonzero(labels))
+        lost, frames = lost + lost_here, frames + (lost_here > 0)
+        yield index, labels
+        request.progress("masks", index + 1, len(result.times))
+    if lost:
+        request.warn(
+            f"masks overlap, which the format cannot hold: {lost} pixels in {frames} frames went to the track with "
+            "the higher score and are lost to the other"
+        )
+
 
 _ROUNDING = Fraction(1, 10**6)  # seconds; JSON times are floats, those of frames are exact
 _JPEG_QUALITY = 95
