@@ -10,13 +10,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from avis_cli.errors import WeightsError
 from avis_cli.models.tokens import FrameTokens, TrackQueries
+
+if TYPE_CHECKING:
+    from avis_cli.models.training import Training
 
 Kind = Literal["clip"]
 """What a system's networks give: ``clip``: tracks of a whole clip."""
@@ -149,3 +152,7 @@ class System(ABC):
 
         Raises WeightsError that names what does not fit; the network is then as it was.
         """
+
+    @abstractmethod
+    def training(self) -> Training:
+        """How its networks are trained."""

@@ -17,9 +17,9 @@ from avis_cli.inference.gate import apply_hysteresis
 from avis_cli.inference.masks import MaskSizes, candidates, decode_masks
 from avis_cli.inference.model import Model
 from avis_cli.models.tokens import FrameTokens
+from avis_cli.models.training import AudioAblation
 from avis_cli.progress import Progress, silent
-from avis_cli.train.clips import RawClip
-from avis_cli.train.source import ClipSource
+from avis_cli.train.clips import ClipSource, RawClip
 
 THRESHOLD = 0.3  # score a track must exceed, as released
 
@@ -55,29 +55,19 @@ class ClipPrediction:
         ]
 
 
-@dataclass(frozen=True)
-class Hearing:
-    """What the network is given to hear: ``localizer``, ``tracker``: whether that level hears (ablations); ``muted``:
-    digital silence in place of the sound."""
-
-    localizer: bool = True
-    tracker: bool = True
-    muted: bool = False
-
-
-def predict_clip(model: Model, clip: RawClip, hearing: Hearing) -> ClipPrediction:
+def predict_clip(model: Model, clip: RawClip, ablation: AudioAblation) -> ClipPrediction:
     """Run the network on all frames of a clip."""
     frames = torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2)))
-    embeddings = heard_embeddings(model, clip, hearing)
-    tokens = model.localize(frames, embeddings * float(hearing.localizer))
-    tokens = replace(tokens, audio=(embeddings * float(hearing.tracker)).to(tokens.audio.device))
+    embeddings = audio_embeddings(model, clip, ablation)
+    tokens = model.localize(frames, embeddings * float(ablation.localizer))
+    tokens = replace(tokens, audio=(embeddings * float(ablation.tracker)).to(tokens.audio.device))
     return _decoded(model, tokens)
 
 
-def heard_embeddings(model: Model, clip: RawClip, hearing: Hearing) -> torch.Tensor:
+def audio_embeddings(model: Model, clip: RawClip, ablation: AudioAblation) -> torch.Tensor:
     """The clip's sound, or silence where it is muted, as embeddings (T, D)."""
     patches = torch.from_numpy(clip.patches)
-    if hearing.muted:
+    if ablation.muted:
         patches = torch.full_like(patches, float(np.log(0.01)))
     return _embedded(model, patches)
 
@@ -142,7 +132,7 @@ class Predicted:
 
 
 def predict(
-    model: Model, source: ClipSource, clips: int, hearing: Hearing | None = None, progress: Progress = silent
+    model: Model, source: ClipSource, clips: int, ablation: AudioAblation | None = None, on_progress: Progress = silent
 ) -> Predicted:
     """Run the network on the first ``clips`` clips of ``source``, all their frames."""
     truths, quiet, predictions = [], [], []
@@ -151,8 +141,8 @@ def predict(
         clip = source.read(number, range(source.length(number)))
         truths.append(truth_of(clip, number))
         quiet.append(silent_objects(clip))
-        predictions.append(predict_clip(model, clip, hearing or Hearing()))
-        progress("validation", number + 1, count)
+        predictions.append(predict_clip(model, clip, ablation or AudioAblation()))
+        on_progress("validation", number + 1, count)
     return Predicted(source.categories, truths, quiet, predictions)
 
 

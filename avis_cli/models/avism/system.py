@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -12,6 +12,9 @@ from avis_cli.models.avism.build import build
 from avis_cli.models.avism.config import PRESETS, AvismConfig
 from avis_cli.models.avism.network import Avism
 from avis_cli.models.system import Kind, Match, System
+
+if TYPE_CHECKING:
+    from avis_cli.models.avism.training import AvismTraining
 
 
 class AvismSystem(System):
@@ -32,3 +35,9 @@ class AvismSystem(System):
 
     def load(self, network: Avism, tensors: Mapping[str, Tensor]) -> None:
         checkpoint.load(network, tensors)
+
+    def training(self) -> AvismTraining:
+        # needed by few, and slow to import
+        from avis_cli.models.avism.training import AvismTraining
+
+        return AvismTraining()

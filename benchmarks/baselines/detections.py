@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from avis_cli.inference.masks import MaskSizes, candidates, decode_masks
 from avis_cli.inference.model import Model
+from avis_cli.models.training import AudioAblation
 from avis_cli.train.clips import RawClip
-from avis_cli.train.predict import THRESHOLD, Hearing, heard_embeddings
+from avis_cli.train.predict import THRESHOLD, audio_embeddings
 
 Box = NDArray[np.float64]
 """Left, top, right and bottom in pixels, (4,)."""
@@ -37,9 +38,9 @@ class Detection:
 
 
 @torch.no_grad()
-def detect(model: Model, clip: RawClip, hearing: Hearing) -> list[list[Detection]]:
+def detect(model: Model, clip: RawClip, ablation: AudioAblation) -> list[list[Detection]]:
     """What is recognised in each frame of a clip, above the score that a track must exceed too."""
-    embeddings = heard_embeddings(model, clip, hearing) * float(hearing.localizer)
+    embeddings = audio_embeddings(model, clip, ablation) * float(ablation.localizer)
     frames = torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2)))
     return [
         _in_frame(model, frames[t : t + 1].to(model.device), embeddings[t : t + 1].to(model.device))
