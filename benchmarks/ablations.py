@@ -16,37 +16,37 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from baselines.linking import linked_by_appearance
+from baselines.variants import VARIANTS, Variant, score
 
 from avis_cli.datasets.training_split import read_split
 from avis_cli.inference.loading import load_model
-from avis_cli.train.baselines.linking import linked_by_appearance
-from avis_cli.train.baselines.rows import WAYS, Way, score
-from avis_cli.train.predict import Hearing
-from avis_cli.train.source import ClipSource, FolderSource
+from avis_cli.models.training import AudioAblation
+from avis_cli.train.clips import ClipSource, FolderSource
 from avis_cli.train.validate import Validation
 
-DEAF = Hearing(localizer=False, tracker=False)
-TRACKER_ONLY = Hearing(localizer=False)
+DEAF = AudioAblation(localizer=False, tracker=False)
+TRACKER_ONLY = AudioAblation(localizer=False)
 HEADINGS = "| network | FSLA | HOTA | mAP | twins | silent suppressed | FSLA released | HOTA released | mAP released |"
 
 
-def rows(arguments: argparse.Namespace) -> Iterator[tuple[str, Path, Way]]:
-    """Name, weights and way of each row of the table."""
-    yield "full model, bundled weights", arguments.full, WAYS["full"]
-    yield "the same, muted", arguments.full, WAYS["muted"]
-    yield "the same, gate off", arguments.full, WAYS["gate off"]
-    yield "the same, tracker off: frame level, tokens matched", arguments.full, WAYS["tracker off"]
-    yield "the same, frame level + SORT", arguments.full, WAYS["SORT"]
+def rows(arguments: argparse.Namespace) -> Iterator[tuple[str, Path, Variant]]:
+    """Name, weights and variant of each row of the table."""
+    yield "full model, bundled weights", arguments.full, VARIANTS["full"]
+    yield "the same, muted", arguments.full, VARIANTS["muted"]
+    yield "the same, gate off", arguments.full, VARIANTS["gate off"]
+    yield "the same, tracker off: frame level, tokens matched", arguments.full, VARIANTS["tracker off"]
+    yield "the same, frame level + SORT", arguments.full, VARIANTS["SORT"]
     if arguments.twin is not None:
-        yield "full model, short budget", arguments.twin, WAYS["full"]
-        yield "gate off", arguments.twin, WAYS["gate off"]
-        yield "tracker off: frame level, tokens matched", arguments.twin, WAYS["tracker off"]
-        yield "frame level + SORT", arguments.twin, WAYS["SORT"]
+        yield "full model, short budget", arguments.twin, VARIANTS["full"]
+        yield "gate off", arguments.twin, VARIANTS["gate off"]
+        yield "tracker off: frame level, tokens matched", arguments.twin, VARIANTS["tracker off"]
+        yield "frame level + SORT", arguments.twin, VARIANTS["SORT"]
     if arguments.no_fusion is not None:
-        yield "no cross-modal fusion: sound in the tracker only", arguments.no_fusion, Way(TRACKER_ONLY)
+        yield "no cross-modal fusion: sound in the tracker only", arguments.no_fusion, Variant(TRACKER_ONLY)
     if arguments.no_audio is not None:
-        yield "audio off", arguments.no_audio, Way(DEAF)
-        yield "vision only, frame level, tokens matched", arguments.no_audio, Way(DEAF, linker=linked_by_appearance)
+        yield "audio off", arguments.no_audio, Variant(DEAF)
+        yield "vision only, frame level, tokens matched", arguments.no_audio, Variant(DEAF, linker=linked_by_appearance)
 
 
 def line(name: str, found: Validation) -> str:
@@ -67,8 +67,8 @@ def main() -> None:
     torch.set_num_threads(1)  # the network is small: more threads only wait for each other
     source: ClipSource = FolderSource(read_split(arguments.data, arguments.split))
     print(f"{len(source)} clips\n\n{HEADINGS}\n|---|" + "---:|" * 8)
-    for name, weights, way in rows(arguments):
-        found = score(load_model(weights), source, way, lambda *_: None)
+    for name, weights, variant in rows(arguments):
+        found = score(load_model(weights), source, variant, lambda *_: None)
         print(line(name, found), flush=True)
         print(name, found.summary(), file=sys.stderr)
 

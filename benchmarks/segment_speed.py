@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable
 
 import torch
+from avis_cli.inference.mask_pass import MaskPass
 from random_model import random_model
 
-from avis_cli.inference.mask_pass import MaskPass
 from avis_cli.inference.model import Model
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.tokens import FrameTokens

@@ -26,6 +26,7 @@ from unittest import mock
 
 import torch
 import torch.nn.functional as F
+from avis_cli.inference.mask_pass import MaskPass
 from long_video import SAMPLE, make_video
 from random_model import random_model
 from torch import Tensor
@@ -36,7 +37,6 @@ from torch.utils.flop_counter import flop_registry
 import avis_cli
 from avis_cli.inference import segment_clip as find
 from avis_cli.inference.frames import VideoPicture
-from avis_cli.inference.mask_pass import MaskPass
 from avis_cli.inference.model import Model
 from avis_cli.media import decode
 from avis_cli.writers.masks import write_masks

@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "export": {"files", "media", "results", "writers"},
     "datasets": {"files", "media", "results"},
     "evaluate": {"files", "results", "datasets"},
-    "train": {"files", "nn", "models", "hub", "inference", "datasets", "evaluate"},
+    "train": {"files", "results", "nn", "models", "hub", "inference", "datasets", "evaluate"},
     "batch": {"files", "media", "results", "datasets", "hub", "inference", "segment", "writers"},
     "cli": {
         "files", "media", "results", "hub", "inference", "segment", "writers", "export", "datasets", "evaluate",

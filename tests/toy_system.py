@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from avis_cli.errors import WeightsError
+from avis_cli.models.recipe import BatchShape, Recipe
 from avis_cli.models.system import ClipConfig, Match, System
 from avis_cli.models.tokens import FrameTokens, TrackQueries, sounding
+from avis_cli.models.training import Learner, Training
+from avis_cli.nn.clip_batch import ClipBatch
 
 TOY = ClipConfig(
-    name="toy-one", categories=("bell", "drum"), short_side=32, long_side=64, size_divisor=4, audio="own",
-    audio_width=8, width=16, heads=1, frame_queries=3, video_queries=3, gate=True, masks_every_frame=True,
-)  # fmt: skip
+    name="toy-one", categories=("bell", "drum"), short_side=32, size_divisor=4, audio="own", width=16, frame_queries=3
+)
 
 
 class ToyNetwork(nn.Module):
@@ -30,41 +30,61 @@ class ToyNetwork(nn.Module):
         self.colours = nn.Conv2d(3, config.width, 4, stride=4)
         self.class_head = nn.Linear(config.width, config.num_classes + 1)
 
-    @property
-    def device(self) -> torch.device:
-        return self.fusion.weight.device
-
     def embed_log_mel(self, patches: Tensor) -> Tensor:
-        out: Tensor = self.hearing(patches.mean(1))
-        return out
+        return self.hearing(patches.mean(1))
 
     def mask_features(self, frames: Tensor) -> Tensor:
-        height, width = frames.shape[-2:]
-        padded = nn.functional.pad(frames.float() / 255, (0, -width % 4, 0, -height % 4))
-        out: Tensor = self.colours(padded)
-        return out
+        return self.colours(nn.functional.pad(frames / 255, (0, -frames.shape[-1] % 4, 0, -frames.shape[-2] % 4)))
 
     def localize(self, frames: Tensor, audio: Tensor) -> FrameTokens:
         queries = self.queries.weight + self.fusion(audio)[:, None]
-        size = (frames.shape[-2], frames.shape[-1])
-        return FrameTokens(queries, self.class_head(queries), audio, self.mask_features(frames), size)
+        logits, size = self.class_head(queries), tuple(frames.shape[-2:])
+        return FrameTokens(queries, logits, audio, self.mask_features(frames), size)
 
-    def track(self, tokens: FrameTokens | Tensor, audio: Tensor | None = None) -> TrackQueries:
-        queries = tokens.queries if isinstance(tokens, FrameTokens) else tokens
-        tracks = queries.mean(0)
-        return TrackQueries(self.class_head(tracks), tracks, tracks, queries)
+    def track(self, tokens: FrameTokens) -> TrackQueries:
+        tracks = tokens.queries.mean(0)
+        return TrackQueries(self.class_head(tracks), tracks, tracks, tokens.queries)
 
     def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
         return sounding(tokens, tracks, queries, classes)
+
+
+class ToyLoss(NamedTuple):
+    total: Tensor
+
+    def numbers(self) -> dict[str, float]:
+        return {"total": float(self.total)}
+
+
+class ToyLearner(Learner):
+    def __init__(self, network: ToyNetwork) -> None:
+        super().__init__()
+        self.network: ToyNetwork = network
+
+    def forward(self, batch: ClipBatch, pretraining: bool = False, half_convolutions: bool = False) -> ToyLoss:
+        audio = self.network.embed_log_mel(batch.patches.flatten(0, 1))
+        tokens = self.network.localize(batch.frames.flatten(0, 1), audio)
+        heard, wanted = tokens.class_logits[..., :-1].amax(1), batch.targets.tags.flatten(0, 1).float()
+        return ToyLoss(nn.functional.binary_cross_entropy_with_logits(heard, wanted))
+
+
+class ToyTraining(Training):
+    class_heads = ("class_head",)
+
+    def recipe(self, preset: str) -> Recipe:
+        return Recipe(shapes=(BatchShape(2, 3),), learning_rate=1e-2)
+
+    def learner(self, network: ToyNetwork, recipe: Recipe, audio_network: nn.Module | None) -> ToyLearner:
+        return ToyLearner(network)
+
+    def target_stride(self, recipe: Recipe, config: ClipConfig) -> int:
+        return 4
 
 
 class ToySystem(System):
     family = "toy"
     kind = "clip"
     presets: Mapping[str, ClipConfig] = {TOY.name: TOY}
-
-    def read_config(self, values: Mapping[str, Any]) -> ClipConfig:
-        return ClipConfig.from_dict(values)
 
     def build(self, config: ClipConfig) -> ToyNetwork:
         return ToyNetwork(config)
@@ -73,7 +93,7 @@ class ToySystem(System):
         return Match(TOY.name) if "toy.fusion" in names else Match(None, "no toy.fusion")
 
     def load(self, network: ToyNetwork, tensors: Mapping[str, Tensor]) -> None:
-        try:
-            network.load_state_dict(dict(tensors))
-        except RuntimeError as error:
-            raise WeightsError(f"not the weights of a toy ({error})") from error
+        network.load_state_dict(dict(tensors))
+
+    def training(self) -> ToyTraining:
+        return ToyTraining()

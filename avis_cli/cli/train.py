@@ -63,10 +63,8 @@ def train(
 
     Several GPUs: torchrun --nproc-per-node N -m avis_cli train ...
     """
-    from avis_cli.train.budget import Budget
-    from avis_cli.train.loop import Pace
-    from avis_cli.train.recipe import chosen_recipe
-    from avis_cli.train.training import TrainRequest, train
+    from avis_cli.train.request import Budget, Pace, TrainRequest, chosen_recipe
+    from avis_cli.train.run import train
 
     request = TrainRequest(
         data=data,
@@ -87,5 +85,5 @@ def train(
         pace=Pace(log_every, checkpoint_every, validate_every),
     )
     with console.progress_bar() as progress:
-        weights = train(request, progress=progress, note=console.note)
+        weights = train(request, on_progress=progress, on_note=console.note)
     console.result(str(weights))

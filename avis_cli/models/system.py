@@ -10,13 +10,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from avis_cli.errors import WeightsError
 from avis_cli.models.tokens import FrameTokens, TrackQueries
+
+if TYPE_CHECKING:
+    from avis_cli.models.training import Training
 
 Kind = Literal["clip"]
 """What a system's networks give: ``clip``: tracks of a whole clip."""
@@ -89,9 +91,6 @@ class ClipNetwork(Protocol):
 
     config: ClipConfig
 
-    @property
-    def device(self) -> torch.device: ...
-
     def embed_log_mel(self, patches: Tensor) -> Tensor:
         """Log-mel patches (T, 96, 64) float32 -> audio embeddings (T, audio width), where ``config.audio`` is "own"."""
         ...
@@ -128,12 +127,14 @@ class System(ABC):
     family: ClassVar[str]
     """The name of it in the metadata of weights files."""
     kind: ClassVar[Kind]
+    config: ClassVar[type[ClipConfig]] = ClipConfig
+    """What describes its networks."""
     presets: Mapping[str, Any]
     """Configurations by the name of the preset."""
 
-    @abstractmethod
     def read_config(self, values: Mapping[str, Any]) -> Any:
         """The configuration whose ``to_dict`` gave ``values``. Raises WeightsError for one that is not understood."""
+        return self.config.from_dict(values)
 
     @abstractmethod
     def build(self, config: Any) -> nn.Module:
@@ -149,3 +150,7 @@ class System(ABC):
 
         Raises WeightsError that names what does not fit; the network is then as it was.
         """
+
+    @abstractmethod
+    def training(self) -> Training:
+        """How its networks are trained."""

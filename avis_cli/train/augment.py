@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avis_cli.models.recipe import Augmentation
+from avis_cli.nn.log_mel import LOG_OFFSET  # digital silence is its logarithm
 from avis_cli.train.clips import RawClip
-
-LOG_OFFSET = 0.01
-"""What the log-mel patches add before their logarithm: digital silence is log(LOG_OFFSET)."""
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Chances and strengths. ``flip``: chance of a mirrored clip. ``colour``: largest relative change of contrast and
-    of each channel's gain, and of brightness as a share of 255. ``gain``: largest change of loudness in dB. ``noise``:
-    largest mel magnitude of added noise. ``bands``: most mel bands blanked at once. ``mute``, ``swap``: chances of
-    silence and of another clip's sound, in both of which nothing that is seen sounds. ``short_sides``: pixel range the
-    shorter side is drawn from, None to keep the size; ``long_side``: its limit for the longer side. ``crop``: chance of
-    a crop, of 0.6 to 1 of each side."""
-
-    flip: float = 0.5
-    colour: float = 0.15
-    gain: float = 6.0
-    noise: float = 0.05
-    bands: int = 6
-    mute: float = 0.0
-    swap: float = 0.0
-    short_sides: tuple[int, int] | None = None
-    long_side: int = 768
-    crop: float = 0.0
-
 
 NONE = Augmentation(flip=0.0, colour=0.0, gain=0.0, noise=0.0, bands=0)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -49,15 +48,6 @@ def joined(device: torch.device) -> Iterator[Processes]:
         yield Processes(dist.get_rank(), count, device)
     finally:
         dist.destroy_process_group()
-
-
-def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a scalar over all processes of the run, the same on each."""
-    if not dist.is_initialized():
-        return value
-    total = value.detach().clone()
-    dist.all_reduce(total)
-    return total / dist.get_world_size()
 
 
 def agreed(value: float, device: torch.device) -> float:

@@ -1,54 +1,23 @@
-"""How parameters move: AdamW with groups, warm-up and cosine, clipped gradients, and a moving average of the
+"""How parameters move: AdamW over groups, warm-up and cosine, clipped gradients, and a moving average of the
 weights."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-from avis_cli.models.avism.network import Avism
-from avis_cli.train.recipe import Recipe
-
-# modules whose own parameters are not decayed, as in the released training: norms and embeddings
-_UNDECAYED = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm2d, nn.Embedding)
+from avis_cli.models.training import ParameterGroup
 
 
-def parameter_groups(modules: Iterable[nn.Module], backbone: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
-    """Groups for AdamW: the backbone's learning rate times its factor; no decay of norms, embeddings and vectors.
-
-    ``factor`` in each group is what the schedule multiplies by.
-    """
-    in_backbone = {id(parameter) for parameter in backbone.parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter, decayed in _each_parameter(modules):
-        groups.setdefault((id(parameter) in in_backbone, decayed), []).append(parameter)
-    return [
-        {
-            "params": parameters,
-            "factor": recipe.backbone_factor if backboned else 1.0,
-            "weight_decay": recipe.weight_decay if decayed else 0.0,
-        }
-        for (backboned, decayed), parameters in groups.items()
-    ]
-
-
-def _each_parameter(modules: Iterable[nn.Module]) -> Iterator[tuple[nn.Parameter, bool]]:
-    seen: set[int] = set()
-    for root in modules:
-        for module in root.modules():
-            for parameter in module.parameters(recurse=False):
-                if parameter.requires_grad and id(parameter) not in seen:
-                    seen.add(id(parameter))
-                    yield parameter, not isinstance(module, _UNDECAYED) and parameter.ndim > 1
-
-
-def adamw(groups: list[dict[str, object]], rate: float) -> torch.optim.AdamW:
-    """AdamW over ``groups``, fused where the device allows it."""
-    return torch.optim.AdamW(groups, lr=rate, fused=True)
+def adamw(groups: Iterable[ParameterGroup], rate: float) -> torch.optim.AdamW:
+    """AdamW over ``groups``, fused where the device allows it. ``factor`` in each of the optimizer's groups is what
+    `set_rate` multiplies by."""
+    as_dicts = [{"params": g.parameters, "factor": g.factor, "weight_decay": g.weight_decay} for g in groups]
+    return torch.optim.AdamW(as_dicts, lr=rate, fused=True)
 
 
 def rate_at(step: int, done: float, *, highest: float, warmup_steps: int, final: float) -> float:
@@ -76,10 +45,10 @@ class MovingAverage:
     ``network``: holds the averaged weights, never trained itself. Buffers are copied.
     """
 
-    def __init__(self, source: Avism, decay: float) -> None:
+    def __init__(self, source: nn.Module, decay: float) -> None:
         self.decay = decay
         self.updates = 0
-        self.network: Avism = copy.deepcopy(source).eval().requires_grad_(False)
+        self.network: nn.Module = copy.deepcopy(source).eval().requires_grad_(False)
 
     @torch.no_grad()
     def update(self, source: nn.Module) -> None:

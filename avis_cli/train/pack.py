@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.errors import OutputError
+from avis_cli.files.output_file import output_file
 from avis_cli.progress import Progress, silent
-from avis_cli.train.clips import RawClip
-from avis_cli.train.source import ClipSource
+from avis_cli.train.clips import ClipSource, RawClip
 
 VERSION = 1
 PATCH = (96, 64)
+FRAMES, MASKS, PATCHES, TAGS, INDEX = "frames.u8", "masks.u8", "patches.f16", "tags.u8", "index.json"
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,13 @@ class PackedSource:
     """A pack, read by memory mapping, or held ``in_memory``: pages the system drops make training wait for the disk."""
 
     def __init__(self, folder: Path, *, in_memory: bool = False) -> None:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         self.categories: tuple[str, ...] = tuple(index["categories"])
         self._places = [_Place(**place) for place in index["clips"]]
-        self._frames = _opened(folder / "frames.u8", np.uint8, in_memory)
-        self._masks = _opened(folder / "masks.u8", np.uint8, in_memory)
-        self._patches = _opened(folder / "patches.f16", np.float16, in_memory).reshape(-1, *PATCH)
-        self._tags = _opened(folder / "tags.u8", np.uint8, in_memory).reshape(-1, len(self.categories))
+        self._frames = _opened(folder / FRAMES, np.uint8, in_memory)
+        self._masks = _opened(folder / MASKS, np.uint8, in_memory)
+        self._patches = _opened(folder / PATCHES, np.float16, in_memory).reshape(-1, *PATCH)
+        self._tags = _opened(folder / TAGS, np.uint8, in_memory).reshape(-1, len(self.categories))
 
     def __len__(self) -> int:
         return len(self._places)
@@ -102,29 +103,24 @@ def fits_in_memory(folder: Path, processes: int = 1) -> bool:
 
 
 def packed(
-    source: Callable[[], ClipSource], folder: Path, fingerprint: str, progress: Progress = silent
+    source: Callable[[], ClipSource], folder: Path, fingerprint: str, on_progress: Progress = silent
 ) -> PackedSource:
     """``source()`` as a pack in ``folder``: the one that is there if it carries ``fingerprint``, else made now."""
-    index = folder / "index.json"
+    index = folder / INDEX
     try:
         if json.loads(index.read_text(encoding="utf-8"))["fingerprint"] == fingerprint:
             return PackedSource(folder)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # none there, or half of one, or another's: made anew
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     try:
-        partial.mkdir(parents=True)
-        _write(source(), partial, fingerprint, progress)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
-    except OSError as error:
+        index.unlink(missing_ok=True)  # without it the files are no pack
+        content = _write(source(), folder, on_progress)
+        with output_file(index, overwrite=True) as part:
+            part.write_text(json.dumps({"fingerprint": fingerprint, **content}), encoding="utf-8")
+    except OutputError as error:
         raise OutputError(
-            f"the packed clips cannot be written: {error.strerror or error}",
-            hint="free space, use --no-pack, or choose another --out",
-            file=folder,
+            f"the packed clips {error.cause}", hint="free space, use --no-pack, or choose another --out", file=folder
         ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return PackedSource(folder)
 
 
@@ -134,14 +130,14 @@ def fingerprint(files: Sequence[Path], settings: str) -> str:
     return json.dumps([VERSION, stats, settings])
 
 
-def _write(source: ClipSource, folder: Path, fingerprint: str, progress: Progress) -> None:
+def _write(source: ClipSource, folder: Path, on_progress: Progress) -> dict[str, Any]:
+    """All files but the index, and what goes into that."""
     places: list[dict[str, Any]] = []
-    with (
-        open(folder / "frames.u8", "wb") as frames,
-        open(folder / "masks.u8", "wb") as masks,
-        open(folder / "patches.f16", "wb") as patches,
-        open(folder / "tags.u8", "wb") as tags,
-    ):
+    with ExitStack() as stack:
+        frames, masks, patches, tags = (
+            stack.enter_context(open(stack.enter_context(output_file(folder / name, overwrite=True)), "wb"))
+            for name in (FRAMES, MASKS, PATCHES, TAGS)
+        )
         first = 0
         for clip in range(len(source)):
             raw = source.read(clip, range(source.length(clip)))
@@ -161,9 +157,8 @@ def _write(source: ClipSource, folder: Path, fingerprint: str, progress: Progres
             patches.write(raw.patches.astype(np.float16).tobytes())
             tags.write(raw.tags.astype(np.uint8).tobytes())
             first += len(raw.frames)
-            progress("packing clips", clip + 1, len(source))
-    index = {"fingerprint": fingerprint, "categories": list(source.categories), "clips": places}
-    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+            on_progress("packing clips", clip + 1, len(source))
+    return {"categories": list(source.categories), "clips": places}
 
 
 def _write_masks(file: BinaryIO, masks: NDArray[np.bool_]) -> list[list[int]]:

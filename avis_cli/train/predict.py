@@ -5,23 +5,29 @@ Letters: P (query, class) pairs, T token frames, Q frame queries.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from pycocotools import mask as coco
+from torch import Tensor
 
 from avis_cli.datasets.tracks import Category, Dataset, Mask, PredictedTrack, TruthTrack, Video
+from avis_cli.inference.frames import ArrayFrames
 from avis_cli.inference.gate import apply_hysteresis
-from avis_cli.inference.masks import MaskSizes, candidates, decode_masks
-from avis_cli.inference.model import Model
-from avis_cli.models.tokens import FrameTokens
+from avis_cli.inference.protocols import ClipModel
+from avis_cli.inference.segment_clip import THRESHOLD, ClipMasks, ClipSettings, segment_clip
+from avis_cli.models.system import ClipConfig
+from avis_cli.models.tokens import FrameTokens, TrackQueries
+from avis_cli.models.training import AudioAblation
+from avis_cli.nn.log_mel import LOG_OFFSET
 from avis_cli.progress import Progress, silent
-from avis_cli.train.clips import RawClip
-from avis_cli.train.source import ClipSource
-
-THRESHOLD = 0.3  # score a track must exceed, as released
+from avis_cli.results.run_length import RunLength
+from avis_cli.train.clips import ClipSource, RawClip
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,67 +61,72 @@ class ClipPrediction:
         ]
 
 
-@dataclass(frozen=True)
-class Hearing:
-    """What the network is given to hear: ``localizer``, ``tracker``: whether that level hears (ablations); ``muted``:
-    digital silence in place of the sound."""
+class AblatedModel:
+    """``model`` that hears only what ``ablation`` lets it; otherwise the same."""
 
-    localizer: bool = True
-    tracker: bool = True
-    muted: bool = False
+    def __init__(self, model: ClipModel, ablation: AudioAblation) -> None:
+        self._model, self._ablation = model, ablation
+
+    @property
+    def config(self) -> ClipConfig:
+        return self._model.config
+
+    @property
+    def device(self) -> torch.device:
+        return self._model.device
+
+    def embed_log_mel(self, patches: Tensor | NDArray[np.float32]) -> Tensor:
+        patches = torch.as_tensor(patches)
+        if self._ablation.muted:
+            patches = torch.full_like(patches, math.log(LOG_OFFSET))
+        return self._model.embed_log_mel(patches)
+
+    def localize(self, frames: Tensor | NDArray[np.uint8], audio: Tensor | NDArray[np.float32]) -> FrameTokens:
+        audio = torch.as_tensor(audio)
+        tokens = self._model.localize(frames, audio * float(self._ablation.localizer))
+        return replace(tokens, audio=(audio * float(self._ablation.tracker)).to(tokens.audio.device))
+
+    def track(self, tokens: FrameTokens) -> TrackQueries:
+        return self._model.track(tokens)
+
+    def mask_features(self, frames: Tensor | NDArray[np.uint8]) -> Tensor:
+        return self._model.mask_features(frames)
+
+    def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
+        return self._model.sounding(tokens, tracks, queries, classes)
 
 
-def predict_clip(model: Model, clip: RawClip, hearing: Hearing) -> ClipPrediction:
-    """Run the network on all frames of a clip."""
-    frames = torch.from_numpy(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2)))
-    embeddings = heard_embeddings(model, clip, hearing)
-    tokens = model.localize(frames, embeddings * float(hearing.localizer))
-    tokens = replace(tokens, audio=(embeddings * float(hearing.tracker)).to(tokens.audio.device))
-    return _decoded(model, tokens)
-
-
-def heard_embeddings(model: Model, clip: RawClip, hearing: Hearing) -> torch.Tensor:
-    """The clip's sound, or silence where it is muted, as embeddings (T, D)."""
-    patches = torch.from_numpy(clip.patches)
-    if hearing.muted:
-        patches = torch.full_like(patches, float(np.log(0.01)))
-    return _embedded(model, patches)
-
-
-def _embedded(model: Model, patches: torch.Tensor) -> torch.Tensor:
-    patches = patches.to(model.device)
-    if model.vggish is None:
-        return model.network.embed_log_mel(patches)
-    with torch.inference_mode():
-        embeddings: torch.Tensor = model.vggish(patches)
-    return embeddings
-
-
-def _decoded(model: Model, tokens: FrameTokens) -> ClipPrediction:
-    found = model.track(tokens)
-    pairs = candidates(found.class_logits, THRESHOLD)
-    sounding = model.sounding(tokens, found, pairs.queries, pairs.classes)
-    divisor = model.config.size_divisor
-    padded = (-(-tokens.size[0] // divisor) * divisor, -(-tokens.size[1] // divisor) * divisor)
-    sizes = MaskSizes(padded, tokens.size, tokens.size)
-    rows = pairs.rows.tolist()
-    masks: list[list[Mask | None]] = [[] for _ in rows]
-    certainty, pixels = np.zeros((len(rows), len(tokens))), np.zeros((len(rows), len(tokens)))
-    for t in range(len(tokens) if rows else 0):
-        drawn, quality = decode_masks(found.mask_embed[pairs.masks], tokens.mask_features[t : t + 1], sizes)
-        runs = [_encoded(mask) for mask in drawn[:, 0].cpu().numpy()]
-        for p, row in enumerate(rows):
-            masks[p].append(runs[row])
-        certainty[:, t] = quality.total[pairs.rows].cpu().numpy()
-        pixels[:, t] = quality.pixels[pairs.rows].cpu().numpy()
+def predict_clip(model: ClipModel, clip: RawClip, ablation: AudioAblation) -> ClipPrediction:
+    """All candidates of a whole clip, tracked in one window and drawn at its token frames."""
+    found = candidates_of(AblatedModel(model, ablation), clip)
+    evidence = found.evidence
+    assert evidence is not None
     return ClipPrediction(
-        pairs.classes.tolist(),
-        pairs.probabilities.cpu().double().numpy(),
-        masks,
-        certainty,
-        pixels,
-        sounding.cpu().double().numpy(),
+        found.classes,
+        evidence.probability,
+        [[_as_mask(mask) for mask in masks] for masks in found.masks],
+        evidence.certainty,
+        evidence.pixels,
+        evidence.sounding,
     )
+
+
+def candidates_of(model: ClipModel, clip: RawClip) -> ClipMasks:
+    """What `segment_clip` finds in a clip, ungated, with the evidence that gates can be tried on."""
+    fps = Fraction(model.config.fps)
+    embeddings = model.embed_log_mel(clip.patches)
+
+    def embed(times: Sequence[Fraction]) -> Tensor:
+        return embeddings[[int(time * fps) for time in times]]
+
+    length, height, width = clip.frames.shape[:3]
+    frames = ArrayFrames(np.ascontiguousarray(clip.frames.transpose(0, 3, 1, 2)), fps)
+    settings = ClipSettings((height, width), gate=False, window=length, record=True)
+    return segment_clip(model, frames, embed, settings)
+
+
+def _as_mask(mask: RunLength | None) -> Mask | None:
+    return None if mask is None else {"size": mask["size"], "counts": mask["counts"].encode("ascii")}
 
 
 def _encoded(mask: NDArray[np.bool_]) -> Mask | None:
@@ -142,7 +153,11 @@ class Predicted:
 
 
 def predict(
-    model: Model, source: ClipSource, clips: int, hearing: Hearing | None = None, progress: Progress = silent
+    model: ClipModel,
+    source: ClipSource,
+    clips: int,
+    ablation: AudioAblation | None = None,
+    on_progress: Progress = silent,
 ) -> Predicted:
     """Run the network on the first ``clips`` clips of ``source``, all their frames."""
     truths, quiet, predictions = [], [], []
@@ -151,8 +166,8 @@ def predict(
         clip = source.read(number, range(source.length(number)))
         truths.append(truth_of(clip, number))
         quiet.append(silent_objects(clip))
-        predictions.append(predict_clip(model, clip, hearing or Hearing()))
-        progress("validation", number + 1, count)
+        predictions.append(predict_clip(model, clip, ablation or AudioAblation()))
+        on_progress("validation", number + 1, count)
     return Predicted(source.categories, truths, quiet, predictions)
 
 

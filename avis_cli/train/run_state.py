@@ -1,25 +1,37 @@
-"""What a run is made of while it trains, and the same as a checkpoint."""
+"""What a run is made of while it trains, and its checkpoint: written whole or not at all, so that a killed run goes on
+from the last one."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO, cast
 
 import torch
 
-from avis_cli.errors import UsageError
-from avis_cli.train import checkpointing
-from avis_cli.train.learner import Learner
-from avis_cli.train.optimizer import MovingAverage, adamw, parameter_groups
+from avis_cli.errors import OutputError, UsageError, WeightsError
+from avis_cli.files.durable import sync
+from avis_cli.files.output_file import output_file
+from avis_cli.models.recipe import Recipe
+from avis_cli.models.training import Learner, Training
+from avis_cli.train.optimizer import MovingAverage, adamw
+
+CHECKPOINT = "checkpoint.pt"
+_MAGIC = b"avis train checkpoint 2\n"  # then the payload's SHA-256 in hexadecimal, a line's end, and the payload
+_HEADER = len(_MAGIC) + 65
+_COUNTERS = ("step", "elapsed", "pretrained", "pretrained_at", "pretrained_share")
+_BLOCK = 2**20
+_AGAIN = "delete it and start again without --resume"
 
 
 @dataclass
 class RunState:
-    """``step``: steps done; ``elapsed``: seconds of training behind them; ``pretrained``: whether the auxiliary-only
+    """``step``: steps done; ``elapsed``: seconds of training behind them; ``pretrained``: whether the pre-training
     phase is over, and at which step and share of the budget it ended."""
 
     learner: Learner
+    recipe: Recipe
     optimizer: torch.optim.Optimizer
     average: MovingAverage | None
     step: int = 0
@@ -29,15 +41,19 @@ class RunState:
     pretrained_share: float = 0.0
 
     @classmethod
-    def fresh(cls, learner: Learner) -> RunState:
+    def fresh(cls, training: Training, learner: Learner, recipe: Recipe) -> RunState:
         """The state before the first step."""
-        recipe = learner.recipe
-        groups = parameter_groups([learner], learner.network.backbone, recipe)
+        groups = training.parameter_groups(learner, recipe)
         average = MovingAverage(learner.network, recipe.ema) if recipe.ema else None
-        return cls(learner, adamw(groups, recipe.learning_rate), average)
+        return cls(learner, recipe, adamw(groups, recipe.learning_rate), average)
+
+    @property
+    def network(self) -> Any:
+        """The network with the weights that count: their moving average, if one is kept."""
+        return self.learner.network if self.average is None else self.average.network
 
     def begin_training(self, share: float) -> None:
-        """The auxiliary-only phase is over: the moving average starts from what it taught."""
+        """Pre-training is over: the moving average starts from what it taught."""
         self.pretrained, self.pretrained_at, self.pretrained_share = True, self.step, share
         if self.average is not None:
             self.average = MovingAverage(self.learner.network, self.average.decay)
@@ -45,8 +61,8 @@ class RunState:
     def save(self, out: Path, settings: dict[str, Any]) -> None:
         """Write the checkpoint; ``settings`` are what the run must be resumed with."""
         average = self.average
-        checkpointing.save(
-            out / checkpointing.NAME,
+        write_checkpoint(
+            out / CHECKPOINT,
             {
                 "settings": settings,
                 "learner": self.learner.state_dict(),
@@ -59,10 +75,9 @@ class RunState:
 
     def restore(self, out: Path, settings: dict[str, Any]) -> None:
         """Take up where the checkpoint in ``out`` left off. Raises WeightsError without one, UsageError if it was
-        another
-        run's."""
-        path = out / checkpointing.NAME
-        state = checkpointing.load(path)
+        another run's."""
+        path = out / CHECKPOINT
+        state = read_checkpoint(path)
         changed = [name for name, value in settings.items() if state["settings"].get(name) != value]
         if changed:
             raise UsageError(
@@ -79,4 +94,62 @@ class RunState:
             setattr(self, name, value)
 
 
-_COUNTERS = ("step", "elapsed", "pretrained", "pretrained_at", "pretrained_share")
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write ``state`` (tensors and plain values) to ``path``; a reader sees the old file or the new one, never half."""
+    try:
+        with output_file(path, overwrite=True) as part, open(part, "wb") as file:
+            file.write(bytes(_HEADER))
+            payload = _HashedWriter(file)
+            torch.save(state, cast("IO[bytes]", payload))
+            file.seek(0)
+            file.write(_MAGIC + payload.sha256.hexdigest().encode() + b"\n")
+            sync(file)
+    except OutputError as error:
+        raise OutputError(
+            f"the checkpoint {error.cause}", hint="free space or choose another --out", file=path
+        ) from None
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What ``write_checkpoint`` wrote, on the CPU; nothing in the file is executed. Raises WeightsError for a file that
+    is missing, damaged, or something else."""
+    try:
+        with open(path, "rb") as file:
+            header = file.read(_HEADER)
+            if not header.startswith(_MAGIC):
+                raise WeightsError("not a checkpoint of this version of avis train", hint=_AGAIN, file=path)
+            if header[len(_MAGIC) :] != _sha256(file).encode() + b"\n":
+                raise WeightsError(
+                    "the checkpoint is damaged: its content does not have the checksum it was written with",
+                    hint=_AGAIN,
+                    file=path,
+                )
+            file.seek(_HEADER)
+            return dict(torch.load(file, map_location="cpu", weights_only=True))
+    except FileNotFoundError:
+        raise WeightsError("no checkpoint to resume from", hint="start the run without --resume", file=path) from None
+    except OSError as error:
+        raise WeightsError(f"the checkpoint cannot be read: {error.strerror or error}", file=path) from None
+
+
+class _HashedWriter:
+    """A file to write to, and the checksum of what was written so far."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _sha256(file: BinaryIO) -> str:
+    """The checksum of what is left of ``file``, in hexadecimal."""
+    found = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        found.update(block)
+    return found.hexdigest()

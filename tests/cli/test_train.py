@@ -9,7 +9,8 @@ import torch
 from train_examples import small_dataset
 
 from avis_cli.cli.main import main
-from avis_cli.train.recipe import chosen_recipe
+from avis_cli.models.avism.recipe import AvismRecipe
+from avis_cli.train.request import chosen_recipe
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,9 @@ def test_what_cannot_be_is_one_line_and_an_exit_code(
 
 def test_a_recipe_is_changed_by_what_is_asked() -> None:
     recipe = chosen_recipe("avism-tiny", without="audio", clips=4, rate=1e-5)
+    assert isinstance(recipe, AvismRecipe)
     assert (recipe.hears, recipe.fuses, recipe.learning_rate) == (False, True, 1e-5)
     assert [shape.clips for shape in recipe.shapes] == [4, 2, 2]
-    assert chosen_recipe("avism-r50-in").points == 12_544
+    released = chosen_recipe("avism-r50-in")
+    assert isinstance(released, AvismRecipe)
+    assert released.points == 12_544

@@ -9,6 +9,7 @@ import media_factory
 import pytest
 import torch
 from toy_system import TOY, ToyNetwork, ToySystem
+from train_examples import small_dataset
 
 import avis_cli
 from avis_cli.cli.main import main
@@ -16,6 +17,7 @@ from avis_cli.errors import UsageError, WeightsError
 from avis_cli.hub import weights_file
 from avis_cli.models import SYSTEMS, Preset, find_preset, find_system, preset_names, recognise
 from avis_cli.models.description import describe, read_description
+from avis_cli.train.log import read_log
 
 
 @pytest.fixture
@@ -48,9 +50,22 @@ def test_a_system_goes_through_segment_and_export(toy_weights: Path, tmp_path: P
     assert document["model"]["preset"] == "toy-one"
     assert {entry["name"] for entry in document["categories"]} == {"bell", "drum"}
     assert document["tracks"]
-    assert len(document["times"]) == 12
+    assert document["times"] == [0.0, 1.0, 2.0]
     assert main(["weights", "export", str(toy_weights), str(folder), "-q"]) == 0
     assert json.loads((folder / "config.json").read_text())["name"] == "toy-one"
+
+
+def test_a_system_goes_through_train_and_evaluate(toy: None, tmp_path: Path) -> None:
+    data, run, scores = small_dataset(tmp_path / "world", val=1), tmp_path / "run", tmp_path / "scores.json"
+    assert main(["train", "--data", str(data), "--preset", "toy-one", "--out", str(run), "--steps", "20", "-q"]) == 0
+    model = avis_cli.load_model(run / "model.safetensors")
+    assert isinstance(model.network, ToyNetwork)
+    assert len(model.config.categories) == 10, "the categories are those of the data"
+    assert any(row["name"] == "total" for row in read_log(run / "log.csv")), "the system's own loss is logged"
+    assert (run / "scores.json").is_file(), "and the network is validated as its kind is"
+    options = ["--data", str(data), "--split", "val", "--model", str(run / "model.safetensors")]
+    assert main(["evaluate", *options, "--pred", str(tmp_path / "r.json"), "--output", str(scores), "-q"]) == 0
+    assert "FSLA" in json.loads(scores.read_text())
 
 
 def test_a_family_that_is_not_here_is_named(toy_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Parameter groups, the learning rate over a run, and the moving average."""
+"""The learning rate over a run, clipped gradients, and the moving average."""
 
 from __future__ import annotations
 
@@ -11,24 +11,16 @@ from torch import nn
 
 from avis_cli.models.avism.build import build
 from avis_cli.models.avism.config import PRESETS
-from avis_cli.train.optimizer import MovingAverage, adamw, parameter_groups, rate_at, set_rate
-from avis_cli.train.recipe import Recipe
+from avis_cli.models.training import ParameterGroup
+from avis_cli.train.optimizer import MovingAverage, adamw, clip_gradients, rate_at, set_rate
 
 
-def test_every_parameter_is_in_one_group_norms_and_vectors_undecayed() -> None:
-    network = build(PRESETS["avism-tiny"])
-    groups = parameter_groups([network], network.backbone, Recipe(backbone_factor=0.1, weight_decay=0.05))
-    ids = [id(p) for group in groups for p in group["params"]]  # type: ignore[attr-defined]
-    assert sorted(ids) == sorted(id(p) for p in network.parameters())
-    undecayed = {id(p) for group in groups if group["weight_decay"] == 0 for p in group["params"]}  # type: ignore[attr-defined]
-    norms = {id(p) for m in network.modules() if isinstance(m, nn.LayerNorm | nn.GroupNorm) for p in m.parameters()}
-    assert norms <= undecayed
-    optimizer = adamw(groups, 1.0)
+def test_each_group_moves_at_its_factor_of_the_rate() -> None:
+    slow, fast = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+    optimizer = adamw([ParameterGroup([slow], 0.1, 0.0), ParameterGroup([fast], 1.0, 0.5)], 1.0)
     set_rate(optimizer, 1e-3)
-    backbone = {id(p) for p in network.backbone.parameters()}
-    for group in optimizer.param_groups:
-        expected = 1e-4 if id(group["params"][0]) in backbone else 1e-3
-        assert group["lr"] == pytest.approx(expected)
+    assert [group["lr"] for group in optimizer.param_groups] == [pytest.approx(1e-4), pytest.approx(1e-3)]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.0, 0.5]
 
 
 def test_the_rate_warms_up_then_falls_to_its_end() -> None:
@@ -52,3 +44,13 @@ def test_the_average_is_a_mean_at_first_and_forgets_later() -> None:
         expected = sum(seen) / len(seen) if step < 4 else 0.75 * expected + 0.25 * step
         assert kept.flatten()[0].item() == pytest.approx(expected, abs=1e-5)
     assert not kept.requires_grad
+
+
+def test_gradients_are_scaled_down_together_to_the_norm_and_never_up() -> None:
+    a, b = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+    unused = nn.Parameter(torch.zeros(1))
+    a.grad, b.grad = torch.tensor([3.0]), torch.tensor([4.0])
+    assert float(clip_gradients([a, b, unused], 1.0)) == pytest.approx(5.0)
+    assert [a.grad.item(), b.grad.item()] == [pytest.approx(0.6), pytest.approx(0.8)]
+    assert float(clip_gradients([a, b, unused], 7.0)) == pytest.approx(1.0)
+    assert a.grad.item() == pytest.approx(0.6)

@@ -7,7 +7,7 @@ import pytest
 from pycocotools import mask as coco
 
 from avis_cli.datasets.tracks import Category, Dataset, Mask, PredictedTrack, TruthTrack, Video
-from avis_cli.train.instance_metrics import count_twins, share_suppressed, track_iou
+from avis_cli.train.validate import count_twins, share_suppressed, track_iou
 
 
 def square(left: int) -> Mask:

@@ -1,6 +1,8 @@
-"""What a batch of clips should be recognised as: padded tensors of all visible objects, and what each level learns.
+"""A batch of clips to learn from: pictures, sound and padded tensors of all visible objects, and from these the targets
+of predictions about frames and about whole clips.
 
-Letters: B clips, T token frames, O object slots (padded to the fullest clip), h x w pixels of a target mask.
+Letters: B clips, T token frames, O object slots (padded to the fullest clip), K categories, H x W pixels of a frame,
+h x w cells of a target mask.
 """
 
 from __future__ import annotations
@@ -43,6 +45,24 @@ class ClipTargets:
         same = self.categories[:, :, None] == self.categories[:, None, :]
         both = self.is_object[:, :, None] & self.is_object[:, None, :]
         return same & both & ~torch.eye(self.categories.shape[1], dtype=torch.bool, device=same.device)
+
+
+@dataclass(frozen=True, eq=False)
+class ClipBatch:
+    """``frames`` uint8 (B, T, 3, H, W), padded right and bottom; ``patches`` float32 (B, T, 96, 64), the log-mel of
+    their sound; ``targets``: what is to be found."""
+
+    frames: Tensor
+    patches: Tensor
+    targets: ClipTargets
+
+    def to(self, device: torch.device | str) -> ClipBatch:
+        """The same on another device."""
+        return ClipBatch(
+            self.frames.to(device, non_blocking=True),
+            self.patches.to(device, non_blocking=True),
+            self.targets.to(device),
+        )
 
 
 @dataclass(frozen=True, eq=False)

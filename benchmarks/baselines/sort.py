@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from avis_cli.train.baselines.detections import Box, Detection
-from avis_cli.train.baselines.linking import Trail
+from baselines.detections import Box, Detection
+from baselines.linking import Trail
 
 OVERLAP = 0.3  # IoU of a box with a predicted one from which they may be one object
 PATIENCE = 1  # frames that a trail is followed without being seen

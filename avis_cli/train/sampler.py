@@ -9,10 +9,10 @@ from time import perf_counter
 
 import numpy as np
 
+from avis_cli.models.recipe import BatchShape, Recipe
+from avis_cli.nn.clip_batch import ClipBatch
 from avis_cli.train.augment import augmented
-from avis_cli.train.clips import Batch, RawClip, collate
-from avis_cli.train.recipe import BatchShape, Recipe
-from avis_cli.train.source import ClipSource
+from avis_cli.train.clips import ClipSource, RawClip, collate
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Sampler:
     rank: int = 0
     processes: int = 1
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> ClipBatch:
         """The batch of a step; the same whenever it is asked for."""
         shape = self._shape(step)
         rng = np.random.default_rng([self.seed, step, 1 + self.rank])
@@ -72,8 +72,12 @@ class LoaderTime:
     waited: float = 0.0
     batches: int = 0
 
+    def mean(self) -> float:
+        """Seconds a batch."""
+        return self.waited / max(self.batches, 1)
 
-def batches(sampler: Sampler, first_step: int, *, workers: int, time: LoaderTime) -> Generator[Batch, None, None]:
+
+def batches(sampler: Sampler, first_step: int, *, workers: int, time: LoaderTime) -> Generator[ClipBatch, None, None]:
     """The batches from ``first_step`` on without end, made ahead by ``workers`` threads, or here with none.
 
     ``time`` is kept up to date: how long the consumer waited.
@@ -89,7 +93,7 @@ def batches(sampler: Sampler, first_step: int, *, workers: int, time: LoaderTime
             step += 1
     pool = ThreadPoolExecutor(workers, thread_name_prefix="clips")
     try:
-        ahead: list[Future[Batch]] = []
+        ahead: list[Future[ClipBatch]] = []
         while True:
             while len(ahead) < workers + 1:
                 ahead.append(pool.submit(sampler.batch, step))

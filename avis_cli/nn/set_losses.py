@@ -1,7 +1,8 @@
-"""What is minimised at the frame and at the video level: class, mask and dice losses of matched queries.
+"""Losses of a set of queries against a set of objects: class, mask and dice losses of matched pairs.
 
-Mask2Former's losses (Cheng et al., CVPR 2022, section 3.3) at both levels, as AVISM trains them (arXiv 2310.18709,
-section 4), and a penalty for a mask that spills onto another object of the same category.
+Mask2Former's losses (Cheng et al., CVPR 2022, section 3.3) for masks of one frame or of a clip, and a penalty for a
+mask that spills onto another object of the same category. Masks are compared at every pixel, or at points sampled
+where the prediction is unsure: PointRend (Kirillov et al., CVPR 2020, section 3.1), as Mask2Former uses it.
 
 Letters: M predictions (frames or clips), Q queries, O object slots, S frames a mask spans, R matched pairs, P points.
 """
@@ -11,26 +12,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from avis_cli.train.matcher import MatchWeights, assign, pair_costs
-from avis_cli.train.points import sample, uniform_points, unsure_points
-from avis_cli.train.targets import LevelTargets
+from avis_cli.nn.clip_batch import LevelTargets
+from avis_cli.nn.matcher import MatchWeights, assign, pair_costs
+
+OVERSAMPLING = 3  # candidates drawn per point kept
+UNSURE_SHARE = 0.75  # of the points are the most unsure candidates, the rest uniform
 
 
 @dataclass(frozen=True)
 class LossWeights:
     """How much each part counts. ``no_object``: of an unmatched query's class; ``rival``: of a mask on another object
-    of the same category; ``similarity``: of frame token against video query; ``gate``: of sounding or not per frame."""
+    of the same category."""
 
     category: float = 2.0
     mask: float = 5.0
     dice: float = 5.0
     no_object: float = 0.1
     rival: float = 0.0
-    similarity: float = 0.5
-    gate: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,3 +147,38 @@ def dice_loss(logits: Tensor, targets: Tensor, judged: Tensor) -> Tensor:
 def rival_loss(logits: Tensor, spill: Tensor) -> Tensor:
     """Mean loss of claiming points of another object of the same category; 0 where there is none: (R, P) -> (R,)."""
     return (F.softplus(logits) * spill).sum(1) / spill.sum(1).clamp(min=1.0)
+
+
+def sample(maps: Tensor, points: Tensor) -> Tensor:
+    """Bilinear values (R, S, P) of ``maps`` (R, S, h, w) at ``points`` (R, P, 2): x, y in 0..1, pixel edges
+    outermost."""
+    grid = 2.0 * points.unsqueeze(1) - 1.0  # (R, 1, P, 2)
+    return F.grid_sample(maps.float(), grid, padding_mode="border", align_corners=False).squeeze(2)
+
+
+def uniform_points(rows: int, points: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
+    """(rows, points, 2), uniform in the unit square."""
+    return torch.rand(rows, points, 2, device=device, generator=generator)
+
+
+@torch.no_grad()
+def unsure_points(logits: Tensor, points: int, generator: torch.Generator | None = None) -> Tensor:
+    """Points (R, P, 2) for mask ``logits`` (R, S, h, w): three quarters where some frame is least sure."""
+    rows = logits.shape[0]
+    kept = int(UNSURE_SHARE * points)
+    candidates = uniform_points(rows, OVERSAMPLING * points, logits.device, generator)
+    doubt = -sample(logits, candidates).abs().amin(dim=1)  # (R, 3P)
+    order = doubt.topk(kept, dim=1).indices
+    chosen = candidates.gather(1, order.unsqueeze(-1).expand(-1, -1, 2))
+    return torch.cat([chosen, uniform_points(rows, points - kept, logits.device, generator)], dim=1)
+
+
+def count_objects(targets: LevelTargets) -> Tensor:
+    """How many objects are to be found (scalar): what sums over matched pairs are divided by. With several processes
+    their mean, the same on each."""
+    count = targets.is_object.sum().float()
+    if not dist.is_initialized():
+        return count
+    total = count.detach().clone()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()

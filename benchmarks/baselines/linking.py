@@ -10,7 +10,7 @@ from pycocotools import mask as coco
 from scipy.optimize import linear_sum_assignment
 
 from avis_cli.datasets.tracks import PredictedTrack
-from avis_cli.train.baselines.detections import Detection
+from baselines.detections import Detection
 
 ALIKE = 0.5  # cosine of two tokens from which they may be one object
 

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avis_cli.train.targets import ClipTargets
+from avis_cli.models.avism.recipe import AvismRecipe
+from avis_cli.nn.clip_batch import ClipTargets
 
 IGNORED = -1  # cells that nobody knows the category of
 POSITIVE_WEIGHT = 3.0  # of a category that is heard against one that is not: few are at a time
@@ -46,6 +47,31 @@ class TagLoss:
 
     loss: Tensor
     recall: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class AuxiliaryLosses:
+    """Of all heads of this file."""
+
+    categories: MapLoss
+    fine: FineLoss
+    tags: TagLoss
+
+    def total(self, recipe: AvismRecipe) -> Tensor:
+        """Their sum as the recipe weighs them."""
+        fine = self.fine
+        return (
+            recipe.category_map * self.categories.loss
+            + recipe.fine_map * (fine.category + fine.centre)
+            + recipe.cue * (self.categories.cue + fine.cue)
+            + recipe.tagging * self.tags.loss
+        )
+
+    def parts(self) -> tuple[Tensor, ...]:
+        """As the last fields of `AvismLoss`."""
+        fine, categories, tags = self.fine, self.categories, self.tags
+        cues = (fine.cue, categories.cue)
+        return fine.category, fine.centre, *cues, categories.loss, categories.accuracy, tags.loss, tags.recall
 
 
 class CategoryMap(nn.Module):

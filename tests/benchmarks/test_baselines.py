@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from baselines.detections import Detection, detect
+from baselines.linking import Trail, as_tracks, linked_by_appearance
+from baselines.sort import BoxFilter, box_iou, linked_by_sort
 from pycocotools import mask as coco
 
 from avis_cli.datasets.synth.dataset import make_clip
 from avis_cli.inference.model import Model
 from avis_cli.models.avism.build import build
 from avis_cli.models.avism.config import PRESETS
-from avis_cli.train.baselines.detections import Detection, detect
-from avis_cli.train.baselines.linking import Trail, as_tracks, linked_by_appearance
-from avis_cli.train.baselines.sort import BoxFilter, box_iou, linked_by_sort
+from avis_cli.models.training import AudioAblation
 from avis_cli.train.clips import RawClip
-from avis_cli.train.predict import Hearing
 
 TOKENS = np.eye(4, dtype=np.float32)
 
@@ -93,9 +93,15 @@ def test_detections_are_those_of_the_localizer_and_depend_on_what_is_heard() -> 
     clip = make_clip(5, frames=2, size=(64, 48))
     patches = np.random.default_rng(0).normal(-2.0, 1.5, (2, 96, 64)).astype(np.float32)
     raw = RawClip(
-        clip.images, patches, clip.masks, clip.sounding, clip.category_ids - 1, np.zeros((2, 10), bool), complete=True
+        frames=clip.images,
+        patches=patches,
+        categories=clip.category_ids - 1,
+        masks=clip.masks,
+        sounding=clip.sounding,
+        tags=np.zeros((2, 10), bool),
+        complete=True,
     )
-    found, deaf = detect(model, raw, Hearing()), detect(model, raw, Hearing(localizer=False))
+    found, deaf = detect(model, raw, AudioAblation()), detect(model, raw, AudioAblation(localizer=False))
     assert len(found) == 2
     assert found[0]
     for one in found[0]:

@@ -17,11 +17,10 @@ from train_examples import SMALL, small_dataset
 from avis_cli.errors import AnnotationError, OutputError, UsageError, WeightsError
 from avis_cli.inference.loading import load_model
 from avis_cli.models.avism.config import PRESETS
-from avis_cli.train.budget import Budget
+from avis_cli.models.recipe import BatchShape
 from avis_cli.train.log import read_log
-from avis_cli.train.loop import Pace
-from avis_cli.train.recipe import BatchShape, recipe_for
-from avis_cli.train.training import TrainRequest, train
+from avis_cli.train.request import Budget, Pace, TrainRequest, chosen_recipe
+from avis_cli.train.run import train
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +56,7 @@ def test_a_killed_run_goes_on_with_the_same_losses(data: Path, tmp_path: Path) -
             raise Killed
 
     with pytest.raises(Killed):
-        train(request(data, tmp_path / "killed", 6), progress=kill)
+        train(request(data, tmp_path / "killed", 6), on_progress=kill)
     resumed = train(replace(request(data, tmp_path / "killed", 6), resume=True))
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
     assert {int(step) for step, _ in losses(tmp_path / "whole")} == set(range(1, 7))
@@ -66,7 +65,7 @@ def test_a_killed_run_goes_on_with_the_same_losses(data: Path, tmp_path: Path) -
 
 def test_a_run_leaves_a_model_that_can_be_used_and_says_how_it_came_about(data: Path, tmp_path: Path) -> None:
     notes: list[str] = []
-    path = train(request(data, tmp_path / "run", 2), note=notes.append)
+    path = train(request(data, tmp_path / "run", 2), on_note=notes.append)
     model = load_model(path)
     assert model.config.name == "avism-tiny"
     assert path.stat().st_size < 20_000_000
@@ -122,7 +121,7 @@ def test_what_cannot_be_is_refused_before_anything_is_trained(data: Path, tmp_pa
 def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from dataclasses import replace; from pathlib import Path; import torch; torch.set_num_threads(1);"
-        f"sys.path.insert(0, {str(TESTS)!r}); from test_train_loop import request, train;"
+        f"sys.path.insert(0, {str(TESTS / 'train')!r}); from test_run import request, train;"
         f"train(replace(request(Path({str(data)!r}), Path({str(tmp_path / 'run')!r}), 3), val_split='none'))"
     )
     script = tmp_path / "run.py"
@@ -142,7 +141,7 @@ def test_twenty_clips_are_learnt_by_heart(tmp_path: Path) -> None:
     """Takes ten minutes on one core: run with ``-m train``."""
     torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     folder = small_dataset(tmp_path / "data", videos=20, frames=5, size=(160, 96))
-    recipe = replace(recipe_for("avism-tiny"), shapes=(BatchShape(8, 5),))
+    recipe = replace(chosen_recipe("avism-tiny"), shapes=(BatchShape(8, 5),))
     asked = TrainRequest(
         folder, "avism-tiny", tmp_path / "run", recipe, Budget(steps=600), val_split="train", pace=Pace(20, 200, 0)
     )

@@ -1,15 +1,55 @@
-"""Losses that tie the two levels together: which frame token belongs to which track, and when a track sounds.
+"""AVISM's losses: what a step minimises, and the losses that tie its two levels together: which frame token belongs to
+which track, and when a track sounds.
 
 Letters: B clips, T token frames, Q frame queries, N video queries, O object slots, C channels, K classes.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from avis_cli.models.avism.auxiliary import AuxiliaryLosses
+
 GATE_FLOOR = 1e-4  # keeps the logarithms of the gate loss finite
+
+
+@dataclass(frozen=True, eq=False)
+class AvismLoss:
+    """``total`` is what is minimised, the others its unweighted parts and two accuracies, for the log (scalars)."""
+
+    total: Tensor
+    frame_category: Tensor
+    frame_mask: Tensor
+    frame_dice: Tensor
+    video_category: Tensor
+    video_mask: Tensor
+    video_dice: Tensor
+    rival: Tensor
+    similarity: Tensor
+    gate: Tensor
+    fine_category: Tensor
+    centre: Tensor
+    cue: Tensor
+    map_cue: Tensor
+    category_map: Tensor
+    map_accuracy: Tensor
+    tagging: Tensor
+    tag_recall: Tensor
+
+    @classmethod
+    def of_pretraining(cls, total: Tensor, auxiliary: AuxiliaryLosses) -> AvismLoss:
+        """With nothing but the auxiliary losses; the other parts are 0."""
+        return cls(total, *(total.detach() * 0,) * 9, *auxiliary.parts())
+
+    def numbers(self) -> dict[str, float]:
+        """Values by name, for the log."""
+        names = [field.name for field in fields(self)]
+        values = torch.stack([getattr(self, name).detach().float() for name in names]).tolist()
+        return dict(zip(names, values, strict=True))
 
 
 def similarity_loss(frame_embed: Tensor, frame_assigned: Tensor, video_embed: Tensor, video_assigned: Tensor) -> Tensor:

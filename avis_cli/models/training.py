@@ -1,0 +1,137 @@
+"""What training asks of a system: its recipes, its losses, what the optimizer moves how fast, and how it is validated.
+
+``System.training()`` gives a `Training`; `avis_cli.train` knows nothing else of the network that it trains.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Protocol
+
+from torch import Tensor, nn
+
+from avis_cli.errors import UsageError
+from avis_cli.models.recipe import R, Recipe
+from avis_cli.nn.clip_batch import ClipBatch
+
+# modules whose own parameters are not decayed, as in the released training: norms and embeddings
+_UNDECAYED = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm2d, nn.Embedding)
+
+Metrics = Literal["instances"]
+"""How networks are validated: ``instances``, by the tracks that they find in whole clips."""
+
+
+class StepLoss(Protocol):
+    """What a step minimises."""
+
+    @property
+    def total(self) -> Tensor:
+        """A scalar that has a gradient."""
+        ...
+
+    def numbers(self) -> dict[str, float]:
+        """``total`` and whatever else is worth a line in the log, by name; the same names in every step."""
+        ...
+
+
+class Learner(nn.Module, ABC):
+    """``network`` and whatever it is trained with (heads that exist in training only), as one module: its parameters
+    are those of the run, its state goes into the checkpoints."""
+
+    network: nn.Module
+    shown: ClassVar[tuple[str, ...]] = ("total",)
+    """Of the numbers of a loss, those that belong into the line that is printed now and then."""
+
+    @abstractmethod
+    def forward(self, batch: ClipBatch, pretraining: bool = False, half_convolutions: bool = False) -> StepLoss:
+        """The loss of a batch. ``pretraining``: the losses of the recipe's first phase alone; ``half_convolutions``:
+        bfloat16 inside convolutions, float32 elsewhere."""
+
+
+@dataclass(frozen=True)
+class AudioAblation:
+    """What a network is given to hear: ``localizer``, ``tracker``: whether that level hears, or gets embeddings of
+    zeros; ``muted``: digital silence in place of the clip's sound."""
+
+    localizer: bool = True
+    tracker: bool = True
+    muted: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterGroup:
+    """Parameters that move alike: their learning rate is ``factor`` times the run's."""
+
+    parameters: list[nn.Parameter]
+    factor: float
+    weight_decay: float
+
+
+class Training(ABC):
+    """How the networks of one system are trained."""
+
+    metrics: ClassVar[Metrics] = "instances"
+    parts: Mapping[str, Mapping[str, Any]] = {}
+    """What a network can be trained without -> the fields of its recipe that say so."""
+    class_heads: tuple[str, ...] = ()
+    """Names of the linear layers whose rows are the categories, "no object" in the last: they are refitted where
+    weights go on to be trained for other categories."""
+
+    @abstractmethod
+    def recipe(self, preset: str) -> Recipe:
+        """The recipe of a preset."""
+
+    @abstractmethod
+    def learner(self, network: Any, recipe: Any, audio_network: nn.Module | None) -> Learner:
+        """What trains ``network``. ``audio_network``: log-mel patches -> embeddings, frozen, for networks without an
+        audio encoder of their own."""
+
+    @abstractmethod
+    def target_stride(self, recipe: Any, config: Any) -> int:
+        """Pixels of a frame along one side of a target mask's cell."""
+
+    def without(self, recipe: R, part: str) -> R:
+        """``recipe`` for an ablation that goes without ``part``. Raises UsageError for one of which there is none."""
+        if part not in self.parts:
+            there_are = f"there are {', '.join(self.parts)}" if self.parts else "this system is trained whole only"
+            raise UsageError(f"no part named {part!r} can be left out", hint=there_are)
+        return replace(recipe, **self.parts[part])
+
+    def audio_ablation(self, recipe: Any) -> AudioAblation:
+        """What a network trained by ``recipe`` may hear when it is validated."""
+        return AudioAblation()
+
+    def parameter_groups(self, learner: Learner, recipe: Recipe) -> list[ParameterGroup]:
+        """The learner's parameters for the optimizer: the network's ``backbone`` learns slower; norms, embeddings and
+        vectors do not decay."""
+        return parameter_groups([learner], getattr(learner.network, "backbone", None), recipe)
+
+
+def parameter_groups(modules: Iterable[nn.Module], backbone: nn.Module | None, recipe: Recipe) -> list[ParameterGroup]:
+    """Each parameter of ``modules`` that is to be trained, once: the backbone's with the recipe's factor; no decay of
+    norms, embeddings and vectors."""
+    in_backbone = set() if backbone is None else {id(parameter) for parameter in backbone.parameters()}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter, decayed in _each_parameter(modules):
+        groups.setdefault((id(parameter) in in_backbone, decayed), []).append(parameter)
+    return [
+        ParameterGroup(
+            parameters,
+            factor=recipe.backbone_factor if backboned else 1.0,
+            weight_decay=recipe.weight_decay if decayed else 0.0,
+        )
+        for (backboned, decayed), parameters in groups.items()
+    ]
+
+
+def _each_parameter(modules: Iterable[nn.Module]) -> Iterator[tuple[nn.Parameter, bool]]:
+    """Parameters and whether they decay."""
+    seen: set[int] = set()
+    for root in modules:
+        for module in root.modules():
+            for parameter in module.parameters(recurse=False):
+                if parameter.requires_grad and id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield parameter, not isinstance(module, _UNDECAYED) and parameter.ndim > 1

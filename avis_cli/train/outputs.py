@@ -1,0 +1,105 @@
+"""What a run leaves behind besides its log: scores, the gate threshold that was chosen, and the weights file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avis_cli import __version__
+from avis_cli.files.output_file import output_file
+from avis_cli.inference.model import Model
+from avis_cli.models.recipe import Recipe
+from avis_cli.models.training import AudioAblation
+from avis_cli.progress import Progress
+from avis_cli.train.clips import ClipSource
+from avis_cli.train.predict import predict
+from avis_cli.train.run_state import RunState
+from avis_cli.train.validate import GATES, Validation, best_gate, validate
+from avis_cli.train.weights import NAME, PRETRAINED, Start, save_model
+
+BETWEEN_CLIPS = 40  # of a validation during the run; the one at the end sees all
+BETWEEN_GATES = (0.2, 0.35, 0.5)
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What decided a run, for ``run.json``. ``audio``: what its network is given to hear, in validation too."""
+
+    preset: str
+    data: str
+    seed: int
+    recipe: Recipe
+    audio: AudioAblation
+
+
+@dataclass(frozen=True)
+class RunOutputs:
+    """Validation on ``source`` (None: there is none) and the files in ``out``, during the run and at its end."""
+
+    record: TrainingRecord
+    out: Path
+    source: ClipSource | None
+    start: Start
+    on_progress: Progress
+    on_note: Callable[[str], None]
+
+    def pretrained(self, state: RunState) -> None:
+        """Write the weights that pre-training made, for other runs to start from."""
+        self._save(state.learner.network, None, PRETRAINED)
+
+    def between(self, state: RunState) -> dict[str, float]:
+        """Write the weights as they are; scores of a few clips, for the log."""
+        found = self._validate(state, BETWEEN_CLIPS, BETWEEN_GATES)
+        self._save(state.network, found)
+        return {} if found is None else found.numbers()
+
+    def at_the_end(self, state: RunState) -> None:
+        """Write scores of the whole split at the best gate, the weights with it, and what decided the run."""
+        found = self._validate(state, None, GATES)
+        self._save(state.network, found)
+        if found is not None:
+            _write_json(self.out / "scores.json", {**found.scores, "instances": found.numbers()})
+        _write_json(
+            self.out / "run.json",
+            {
+                "tool": f"avis-cli {__version__}",
+                "preset": self.record.preset,
+                "data": self.record.data,
+                "seed": self.record.seed,
+                "steps": state.step,
+                "minutes": round(state.elapsed / 60.0, 2),
+                "gate_threshold": None if found is None else found.gate,
+                "recipe": self.record.recipe.to_dict(),
+            },
+        )
+
+    def _validate(self, state: RunState, clips: int | None, gates: tuple[float, ...]) -> Validation | None:
+        if self.source is None:
+            return None
+        network = state.network
+        device = next(network.parameters()).device
+        model = Model(network, vggish=self.start.audio_network, device=device)
+        count = len(self.source) if clips is None else clips
+        predicted = predict(model, self.source, count, self.record.audio, self.on_progress)
+        network.train(network is state.learner.network)
+        found = best_gate(predicted, gates) if network.config.gate else validate(predicted, None)
+        self.on_note(f"validation on {len(predicted.predictions)} clips after step {state.step}: {found.summary()}")
+        return found
+
+    def _save(self, network: Any, found: Validation | None, name: str = NAME) -> None:
+        save_model(
+            self.out / name,
+            self.start,
+            network,
+            gate=None if found is None else found.gate,
+            source=f"trained by avis-cli {__version__} on {self.record.data}, seed {self.record.seed}",
+            half=self.record.recipe.saved_half,
+        )
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with output_file(path, overwrite=True) as part:
+        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
