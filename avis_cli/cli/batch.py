@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from avis_cli.cli import console
 from avis_cli.cli.devices import place
 from avis_cli.cli.model_choice import find_weights
-from avis_cli.cli.settings import Settings
 from avis_cli.errors import AvisError, MediaError, UsageError, WeightsError
+from avis_cli.options import SegmentOptions
 from avis_cli.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Batch:
 
     def __init__(
         self,
-        settings: Settings,
+        options: SegmentOptions,
         model: str | None,
         devices: tuple[str, ...],
         *,
@@ -52,9 +52,7 @@ class Batch:
         overwrite: bool,
         skip_existing: bool,
     ) -> None:
-        self._settings = settings
-        self._arguments = settings.arguments()
-        self._limits: dict[str, Any] = {} if settings.max_pixels is None else {"max_pixels": settings.max_pixels}
+        self._options = options
         self._wanted, self._offline = model, offline
         self.devices = devices
         self._overwrite, self._skip_existing = overwrite, skip_existing
@@ -65,7 +63,7 @@ class Batch:
     @property
     def results(self) -> tuple[str, ...]:
         """What is written of each input."""
-        return self._settings.only
+        return self._options.only
 
     def plan(self, job: Job, progress: Progress = silent) -> Plan:
         """All that can be found out about a job without the network, which then cannot fail for it.
@@ -80,7 +78,7 @@ class Batch:
             sha256 = checksum(job.source, progress)
         except OSError as error:
             raise MediaError(f"cannot be read: {error.strerror or error}", file=job.source) from error
-        made_from = fingerprint(sha256, {**self._settings.understood(), "weights": weights.sha256})
+        made_from = fingerprint(sha256, {**self._options.understood(), "weights": weights.sha256})
         plan = Plan(job, clip, sha256, made_from, weights, self._may_skip(job) and is_complete(job.target, made_from))
         if plan.done:
             _tidy(job)
@@ -107,9 +105,7 @@ class Batch:
 
         model = self._load(plan.weights, worker)
         try:
-            return pipeline.segment(
-                plan.job.source, model, progress=progress, warn=_warner(plan.job), **self._arguments
-            )
+            return pipeline.segment(plan.job.source, model, self._options, progress=progress, warn=_warner(plan.job))
         except AvisError as error:
             if error.file is None and not concerns_all(error):
                 error.file = os.fspath(plan.job.source)
@@ -125,28 +121,28 @@ class Batch:
         from avis_cli.writers.report import report_clip
         from avis_cli.writers.tracks import write_tracks
 
-        job, settings = plan.job, self._settings
-        if "tracks" in settings.only:
+        job, options = plan.job, self._options
+        if "tracks" in options.only:
             write_tracks(part / "tracks.json", result)
-        if "masks" in settings.only:
-            write_masks(part / "masks", result, colours=settings.draw.colours, progress=progress)
-        if "overlay" in settings.only:
+        if "masks" in options.only:
+            write_masks(part / "masks", result, colours=options.draw.colours, progress=progress)
+        if "overlay" in options.only:
             overlay_clip(
-                part / "overlay.mp4", result, job.source, plan.clip, until=self._arguments["end"],
-                style=settings.draw, progress=progress, warn=_warner(job), **self._limits,
+                part / "overlay.mp4", result, job.source, plan.clip, until=options.end,
+                style=options.draw, progress=progress, warn=_warner(job), **self._options.limits,
             )  # fmt: skip
-        if "report" in settings.only:
-            overlay = "overlay.mp4" if "overlay" in settings.only else None
+        if "report" in options.only:
+            overlay = "overlay.mp4" if "overlay" in options.only else None
             report_clip(
-                part / "report.html", result, job.source, plan.clip, overlay=overlay, colours=settings.draw.colours,
-                warn=_warner(job), **self._limits,
+                part / "report.html", result, job.source, plan.clip, overlay=overlay, colours=options.draw.colours,
+                warn=_warner(job), **self._options.limits,
             )  # fmt: skip
         _require_unchanged(plan)
         folder.about["tracks"] = len(result.tracks)
 
     def seconds(self, clip: ClipInfo) -> float:
         """How much of a clip is worked on, as far as its headers can be believed."""
-        start, end = self._arguments["start"], self._arguments["end"]
+        start, end = self._options.start, self._options.end
         return max(0.0, float((clip.duration if end is None else min(end, clip.duration)) - start))
 
     def _look(self, job: Job) -> ClipInfo:
@@ -154,8 +150,8 @@ class Batch:
         from avis_cli.files.output_folder import OutputFolder
         from avis_cli.media import decode
 
-        clip = decode.probe(job.source, audio_track=self._settings.audio_track, **self._limits)
-        if not (self._settings.allow_silent or self._settings.mute):
+        clip = decode.probe(job.source, audio_track=self._options.audio_track, **self._options.limits)
+        if not (self._options.allow_silent or self._options.mute):
             clip.require_sound()
         if not self._may_skip(job):
             OutputFolder(job.target, overwrite=self._overwrite).prepare()
@@ -174,7 +170,7 @@ class Batch:
         from avis_cli.inference import loading
 
         if worker not in self._models:
-            self._models[worker] = loading.load(weights, place(self.devices[worker]), self._settings.precision)
+            self._models[worker] = loading.load(weights, place(self.devices[worker]), self._options.precision)
         return self._models[worker]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,25 +11,15 @@ import typer
 from avis_cli.cli import console
 from avis_cli.cli.batch import Batch
 from avis_cli.cli.console import Debug, Quiet
-from avis_cli.cli.draw_options import Alpha, Labels, NoStrip, PaletteName, Style, draw_style
-from avis_cli.cli.settings import RESULTS, Settings
+from avis_cli.cli.parameters import takes_options
 from avis_cli.cli.stoppable import stoppable
-from avis_cli.errors import UsageError
-from avis_cli.writers.style import DEFAULT_PALETTE, StyleName
+from avis_cli.options import SegmentOptions
 
 if TYPE_CHECKING:
     from avis_cli.cli.inputs import Found, Job
     from avis_cli.cli.run_record import RunRecord
 
 SOME_FAILED = 3  # exit code where some inputs of several failed
-
-
-class Precision(str, Enum):
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
 
 ModelName = Annotated[
     str | None,
@@ -40,64 +29,9 @@ ModelName = Annotated[
         "[default: the model named by AVIS_MODEL, else the bundled one].",
     ),
 ]
-TokenRate = Annotated[
-    str | None,
-    typer.Option(
-        metavar="RATE",
-        help="Frames per second to listen and look at, such as 1 or 30000/1001 [default: the model's].",
-    ),
-]
-MaskRate = Annotated[
-    str | None,
-    typer.Option(metavar="RATE|video", help="Masks per second; video: one for every frame [default: the model's]."),
-]
-Start = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Begin there: seconds (12.5) or HH:MM:SS.s (0:00:12.5).")
-]
-Threshold = Annotated[
-    float, typer.Option(min=0, max=1, help="Keep tracks that score above this; lower finds more, wrong ones too.")
-]
-MaxTracks = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Keep the N best tracks at most [default: all].")
-]
-AudioTrack = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N|LANG",
-        help="Which sound track to hear, counted from 0, or its language (eng) [default: the file's own choice].",
-    ),
-]
-AllowSilent = Annotated[
-    bool, typer.Option("--allow-silent", help="Take videos that have no sound, as if they were silent.")
-]
-Mute = Annotated[
-    bool, typer.Option("--mute", help="Put silence in place of the sound: shows what the picture alone gives.")
-]
-Gate = Annotated[
-    bool | None,
-    typer.Option("--gate/--no-gate", help="No masks while an object is not heard [default: the model's]."),
-]
-Window = Annotated[
-    int | None,
-    typer.Option(
-        min=1, metavar="N",
-        help="Token frames tracked together; longer videos are tracked in overlapping windows "
-        "[default: 240, fewer if memory is short].",
-    ),
-]  # fmt: skip
-MaxGap = Annotated[
-    float,
-    typer.Option(
-        min=0, metavar="SECONDS", help="What sounds again after longer than this, in another window, is a new object."
-    ),
-]
 SkipExisting = Annotated[
     bool,
     typer.Option("--skip-existing", help="Skip inputs whose results are complete, with these settings and weights."),
-]
-MaxPixels = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="Refuse pictures of more than N pixels [default: 67108864, 8192x8192]."),
 ]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Take videos from all folders below a folder too.")]
 Jobs = Annotated[
@@ -112,16 +46,17 @@ ShardOption = Annotated[
     str | None, typer.Option("--shard", metavar="I/N", help="Do part I of N of the inputs, as one job of an array.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done with each input, and do nothing.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Fail where a frame cannot be decoded, instead of skipping it.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one line of JSON for each input in place of its results' folder.")
 ]
 
 
+@takes_options()
 def segment(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT...", help="Video files, and folders whose videos to take.")
     ],
+    *,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Results of each input go to DIR/<file name>/.")
     ] = Path("avis_out"),
@@ -134,37 +69,13 @@ def segment(
             "A list (cuda:0,cuda:1) spreads the inputs over several.",
         ),
     ] = "auto",
-    precision: Annotated[
-        Precision, typer.Option(help="Numbers to compute with; auto: fp32, as published.")
-    ] = Precision.auto,
-    fps: TokenRate = None,
-    mask_fps: MaskRate = None,
-    start: Start = None,
-    end: Annotated[str | None, typer.Option(metavar="TIME", help="Stop there, written as for --start.")] = None,
-    threshold: Threshold = 0.3,
-    max_tracks: MaxTracks = None,
-    audio_track: AudioTrack = None,
-    allow_silent: AllowSilent = False,
-    mute: Mute = False,
-    gate: Gate = None,
-    window: Window = None,
-    max_gap: MaxGap = 60.0,
-    strict: Strict = False,
-    only: Annotated[str, typer.Option(metavar="LIST", help="Which results to write, separated by commas.")] = ",".join(
-        RESULTS
-    ),
-    style: Style = StyleName.fill,
-    alpha: Alpha = None,
-    labels: Labels = True,
-    no_strip: NoStrip = False,
-    palette: PaletteName = DEFAULT_PALETTE,
+    options: SegmentOptions,
     recursive: Recursive = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")] = False,
     skip_existing: SkipExisting = False,
     jobs: Jobs = None,
     shard: ShardOption = None,
     dry_run: DryRun = False,
-    max_pixels: MaxPixels = None,
     offline: Annotated[bool, typer.Option("--offline", help="Use no network, not even to get weights.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -175,14 +86,9 @@ def segment(
     from avis_cli.cli.inputs import collect
     from avis_cli.cli.shard import Shard
 
-    settings = Settings(
-        fps, mask_fps, start, end, threshold, max_tracks, audio_track, allow_silent, mute, gate, window,
-        max_gap, strict, max_pixels, precision.value, _results(only),
-        draw_style(style, alpha, labels, no_strip, palette),
-    )  # fmt: skip
     devices = parse_devices(device)
     part = None if shard is None else Shard.parse(shard)
-    batch = Batch(settings, model, devices, offline=offline, overwrite=overwrite, skip_existing=skip_existing)
+    batch = Batch(options, model, devices, offline=offline, overwrite=overwrite, skip_existing=skip_existing)
     if not dry_run:
         require_devices(devices)
     found = collect(inputs, output, recursive=recursive, note=console.note)
@@ -196,7 +102,7 @@ def segment(
     else:
         from avis_cli.cli.run_record import RunRecord
 
-        record = RunRecord(output, work, settings.understood(), part) if work else None
+        record = RunRecord(output, work, options.understood(), part) if work else None
         _several(batch, found, work, output, record, jobs or len(devices) + 1, as_json)
 
 
@@ -261,11 +167,3 @@ def _dry_run(batch: Batch, found: Found, work: list[Job], as_json: bool) -> int:
 def _end(failures: int, total: int) -> None:
     if failures:
         raise typer.Exit(SOME_FAILED if failures < total else 1)
-
-
-def _results(only: str) -> tuple[str, ...]:
-    wanted = [name.strip() for name in only.split(",")]
-    for name in wanted:
-        if name not in RESULTS:
-            raise UsageError(f"--only {name!r}, expected a list of {', '.join(RESULTS)}")
-    return tuple(name for name in RESULTS if name in wanted)

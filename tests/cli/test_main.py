@@ -212,7 +212,8 @@ def test_closed_streams_are_no_failure(clip: Path) -> None:
 def test_a_signal_in_the_middle_leaves_nothing(tmp_path: Path, clip: Path, number: int) -> None:
     code = (
         "import sys, time\n"
-        "from avis_cli import hub, loading, segment\n"
+        "from avis_cli import hub, segment\n"
+        "from avis_cli.inference import loading\n"
         "from avis_cli.hub import ResolvedWeights\n"
         "from pathlib import Path\n"
         "hub.resolve = lambda *_, **__: ResolvedWeights(Path('x'), None, '0' * 64, 'x')\n"
