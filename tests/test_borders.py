@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
 }  # fmt: skip
 EVERYWHERE = {"errors", "progress", "callable_module"}
 TENSORS = {"nn", "models", "hub", "inference", "segment", "train"}
-HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS}
+HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS, "typer": {"cli"}, "tqdm": {"cli"}}
 
 
 def _files() -> list[Path]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avis_cli.batch.cancel import CancelToken
 from avis_cli.cli import console
+from avis_cli.cli.cancellable import cancellable
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.parameters import takes_options
-from avis_cli.cli.stoppable import stoppable
+from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import AnnotationError, UsageError
 from avis_cli.options import SegmentOptions
 
@@ -44,11 +46,13 @@ def render(
     for given in (tracks, clip):
         if os.path.exists(output) and os.path.exists(given) and output.samefile(given):
             raise UsageError("is read and written at once", hint="choose another name with -o", file=output)
-    stoppable(lambda: _render(tracks, clip, output, overwrite, options))
+    cancellable(lambda token: _render(tracks, clip, output, overwrite, options, token))
     console.result(str(output))
 
 
-def _render(tracks: Path, clip: Path, output: Path, overwrite: bool, options: SegmentOptions) -> None:
+def _render(
+    tracks: Path, clip: Path, output: Path, overwrite: bool, options: SegmentOptions, token: CancelToken
+) -> None:
     from avis_cli.files.output_file import output_file
     from avis_cli.media import decode
     from avis_cli.results.clip import ClipResult
@@ -60,7 +64,7 @@ def _render(tracks: Path, clip: Path, output: Path, overwrite: bool, options: Se
         for warning in info.warnings:
             console.warn(warning)
         _require_same_clip(result, info, tracks)
-        with console.progress_bar() as progress:
+        with progress_bar(token) as progress:
             overlay_clip(
                 part, result, clip, info, style=options.draw, progress=progress, warn=console.warn, **options.limits
             )

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from avis_cli.batch.cancel import CancelToken
+from avis_cli.batch.executors.threads import ThreadExecutor
+from avis_cli.batch.index import write_run_index
+from avis_cli.batch.inputs import Found, Shard, collect
+from avis_cli.batch.job import Job, RunSettings, concerns_all
+from avis_cli.batch.network import parse_devices, require_devices
+from avis_cli.batch.report import BatchReport
+from avis_cli.batch.runner import BatchRunner
+from avis_cli.batch.steps import JobSteps
 from avis_cli.cli import console
-from avis_cli.cli.batch import Batch
+from avis_cli.cli.batch_console import ConsoleEvents
+from avis_cli.cli.cancellable import cancellable
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.parameters import takes_options
-from avis_cli.cli.stoppable import stoppable
+from avis_cli.errors import AvisError
 from avis_cli.options import SegmentOptions
-
-if TYPE_CHECKING:
-    from avis_cli.cli.inputs import Found, Job
-    from avis_cli.cli.run_record import RunRecord
 
 SOME_FAILED = 3  # exit code where some inputs of several failed
 
@@ -82,86 +89,67 @@ def segment(
     debug: Debug = False,
 ) -> None:
     """Find the objects that sound in each video; write overlay, masks, tracks and report to DIR/<file name>/."""
-    from avis_cli.cli.devices import parse_devices, require_devices
-    from avis_cli.cli.inputs import collect
-    from avis_cli.cli.shard import Shard
-
     devices = parse_devices(device)
     part = None if shard is None else Shard.parse(shard)
-    batch = Batch(options, model, devices, offline=offline, overwrite=overwrite, skip_existing=skip_existing)
+    settings = RunSettings(options, model, devices, offline, overwrite, skip_existing)
     if not dry_run:
         require_devices(devices)
     found = collect(inputs, output, recursive=recursive, note=console.note)
-    work = found.jobs if part is None else part.of(found.jobs)
-    if len(work) + len(found.refused) == 1 and found.refused:
-        raise found.refused[0]
+    work = found if part is None else Found(part.of(found.jobs), found.refused)
+    if work.refused and len(work.jobs) + len(work.refused) == 1:
+        raise work.refused[0]
     if dry_run:
-        _end(_dry_run(batch, found, work, as_json), len(work) + len(found.refused))
+        refusals = _dry_run(settings, work, as_json)
+        _end(refusals, len(work.jobs) + len(work.refused))
     elif part is None and len(found.jobs) + len(found.refused) == 1 and not any(map(os.path.isdir, inputs)):
-        stoppable(lambda: _one(batch, work[0], as_json))
+        _one(BatchRunner(settings, output), work.jobs[0], as_json)
     else:
-        from avis_cli.cli.run_record import RunRecord
+        runner = BatchRunner(settings, output, executor=ThreadExecutor(jobs), shard=part)
+        report = _several(runner, work, as_json)
+        if "report" in options.only:
+            write_run_index(output, found.jobs, console.warn)
+        for line in report.summary():
+            console.note(line)
+        _end(report.failed, report.total)
 
-        record = RunRecord(output, work, options.understood(), part) if work else None
-        _several(batch, found, work, output, record, jobs or len(devices) + 1, as_json)
 
-
-def _one(batch: Batch, job: Job, as_json: bool) -> None:
+def _one(runner: BatchRunner, job: Job, as_json: bool) -> None:
     """A file by itself: a bar for each phase, and its failure ends the command as it is."""
-    from avis_cli.cli.tally import Tally
-
-    tally = Tally(batch, as_json=as_json)
-    with console.progress_bar() as progress:
-        plan = batch.plan(job, progress)
-    if plan.done:
-        tally.skipped(plan)
-        return
-    folder = batch.folder(plan)
-    with folder as part, console.progress_bar() as progress:
-        result = batch.compute(plan, 0, progress)
-        batch.write(plan, folder, part, result, progress)
-    tally.done(plan, result)
+    with ConsoleEvents(as_json=as_json, many=False) as events:
+        cancellable(lambda token: runner.run_one(job, events, token))
 
 
-def _several(
-    batch: Batch, found: Found, work: list[Job], output: Path, record: RunRecord | None, jobs: int, as_json: bool
-) -> None:
+def _several(runner: BatchRunner, work: Found, as_json: bool) -> BatchReport:
     """Every job, whatever becomes of the others; what concerns them all is raised."""
-    from avis_cli.cli.crew import Crew
-    from avis_cli.cli.run_bar import run_bar
-    from avis_cli.cli.tally import Tally
-    from avis_cli.files import partial
-
-    tally = Tally(batch, as_json=as_json, record=record)
-    made = {
-        folder for parent in {job.target.parent for job in work} for folder in partial.missing_parents(parent / "x")
-    }
-    for refusal in found.refused:
-        tally.refused(refusal)
-    try:
-        with run_bar(len(work)) as tally.bar:
-            crew = Crew(batch, tally, jobs)
-            stoppable(lambda: crew.run(work))
-    finally:
-        if record is not None and tally.total:
-            record.write()
-        # of two inputs at once neither knows whether the other still needs the folder
-        partial.remove_empty(sorted(made, key=lambda folder: len(folder.parts), reverse=True))
-    if "report" in batch.results:
-        from avis_cli.cli.run_index import write_run_index
-
-        write_run_index(output, found.jobs)
-    for line in tally.summary():
-        console.note(line)
-    _end(tally.failures, tally.total)
-
-
-def _dry_run(batch: Batch, found: Found, work: list[Job], as_json: bool) -> int:
-    from avis_cli.cli.dry_run import dry_run
-
-    for refusal in found.refused:
+    for refusal in work.refused:
         console.report(refusal)
-    return len(found.refused) + dry_run(batch, work, as_json=as_json)
+    with ConsoleEvents(as_json=as_json, many=True) as events:
+        return cancellable(lambda token: runner.run(work.jobs, events, token, refused=len(work.refused)))
+
+
+def _dry_run(settings: RunSettings, work: Found, as_json: bool) -> int:
+    """What a run would do, one line for each input, without leaving a trace; how many inputs would be refused."""
+    for refusal in work.refused:
+        console.report(refusal)
+    refusals = len(work.refused)
+    with ConsoleEvents(as_json=as_json, many=False) as events:
+        events.started(len(work.jobs))
+        steps = JobSteps(settings, events, CancelToken())
+        for job in work.jobs:
+            reason = None
+            try:
+                verb = "segment" if steps.would_segment(job) else "skip"
+            except AvisError as error:
+                if concerns_all(error):
+                    raise
+                refusals += 1
+                verb, reason = "refuse", str(error)
+            if as_json:
+                line = {"would": verb, "input": str(job.source), "output": str(job.target), "reason": reason}
+                console.result(json.dumps(line))
+            else:
+                console.result(f"would {verb} {job.source} -> {job.target}{'' if reason is None else f' ({reason})'}")
+    return refusals
 
 
 def _end(failures: int, total: int) -> None:
