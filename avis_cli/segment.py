@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,11 +22,12 @@ from avis_cli.errors import MediaError, UsageError
 from avis_cli.inference.frames import ArrayFrames, Sampling, VideoFrames, network_size
 from avis_cli.inference.loading import load_model
 from avis_cli.inference.model import Model
-from avis_cli.inference.segment_clip import MAX_GAP, THRESHOLD, ClipMasks, ClipSettings, Embedder, segment_clip
+from avis_cli.inference.segment_clip import THRESHOLD, ClipMasks, ClipSettings, Embedder, segment_clip
 from avis_cli.inference.track_accumulator import Span
 from avis_cli.media import decode
 from avis_cli.media.clip import ClipInfo, Waveform
 from avis_cli.nn.audio import token_windows
+from avis_cli.options import SegmentOptions
 from avis_cli.progress import Progress, silent
 from avis_cli.results.clip import ClipResult, ModelInfo, Source, Track
 
@@ -39,82 +42,64 @@ def _ignore(warning: str) -> None:
 
 def segment(
     path: str | os.PathLike[str],
-    model: Model | None = None,
+    model: Model | str | os.PathLike[str] | None = None,
+    options: SegmentOptions | None = None,
     *,
-    fps: float | Fraction | None = None,
-    mask_fps: float | Fraction | str | None = None,
-    start: float | Fraction = 0,
-    end: float | Fraction | None = None,
-    threshold: float = THRESHOLD,
-    max_tracks: int | None = None,
-    audio_track: int | str | None = None,
-    allow_silent: bool = False,
-    mute: bool = False,
-    gate: bool | None = None,
-    window: int | None = None,
-    max_gap: float | Fraction = MAX_GAP,
-    strict: bool = False,
-    max_pixels: int = decode.DEFAULT_MAX_PIXELS,
     progress: Progress = silent,
     warn: Callable[[str], None] = _ignore,
+    **settings: Any,
 ) -> ClipResult:
     """Which objects of a video file sound, where and when.
 
-    ``fps``: token frames per second, the network's own by default; ``mask_fps``: mask frames per second, ``"video"``
-    for every frame, the network's own habit by default; ``start``, ``end``: seconds. ``threshold``: score a track must
-    exceed. ``allow_silent``: run a clip without sound as if it were silent; ``mute``: silence in place of the sound.
-    ``gate``: whether a track has no mask in the frames where the network does not hear it (default: the preset's own).
-    ``window``: token frames that are tracked together (default: as many as free memory allows, 240 at most); longer
-    clips are tracked in overlapping windows, and what sounds again within ``max_gap`` seconds keeps its identity.
-    ``strict``: fail where a frame cannot be decoded, which otherwise is skipped and counted. ``warn`` is told what is
-    unusual about the clip, in a line each.
-    Raises MediaError for a file that cannot be used, UsageError for settings that cannot be.
+    ``model``: what ``load_model`` returned, or a name or file for it; None: the default model. ``options``: the
+    settings of the run, each of which can be given as a keyword too (``threshold=0.2``, ``mask_fps="video"``):
+    ``SegmentOptions`` says what there is, and ``avis segment --help`` what each does. ``precision`` is that of a model
+    given by name. ``warn`` is told what is unusual about the clip, in a line each.
+    Raises MediaError for a file that cannot be used, UsageError for settings that cannot be, TypeError for one that
+    there is not.
     """
-    model = load_model() if model is None else model
-    sampling = choose_sampling(model, fps, mask_fps, start, end)
-    clip = decode.probe(path, audio_track=audio_track, max_pixels=max_pixels)
+    options = SegmentOptions.of(options, settings)
+    if model is None or isinstance(model, str | os.PathLike):
+        model = load_model(model, precision=options.precision)
+    sampling = choose_sampling(model, options)
+    max_pixels = options.max_pixels or decode.DEFAULT_MAX_PIXELS
+    clip = decode.probe(path, audio_track=options.audio_track, max_pixels=max_pixels)
     size = network_size(clip.height, clip.width, model.config.short_side, model.config.long_side)
     frames = VideoFrames(path, clip, sampling, size, max_pixels)
-    if not (allow_silent or mute):
+    if not (options.allow_silent or options.mute):
         clip.require_sound()
-    sound = Hearing(path, clip, sampling, mute=mute)
+    sound = AudioReader(path, clip, sampling, mute=options.mute)
     for warning in clip.warnings:
         warn(warning)
 
     def embed(times: Sequence[Fraction]) -> Tensor | NDArray[np.float32]:
         return listen(model, sound.during(times))(times)
 
-    settings = ClipSettings((clip.height, clip.width), threshold, gate, window, max_gap)
-    found = segment_clip(model, frames, embed, settings, progress, warn)
+    wanted = ClipSettings((clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap)
+    found = segment_clip(model, frames, embed, wanted, progress, warn)
     if sound.silent:
         warn("the sound is silent from beginning to end: nothing can be heard")
-    if strict and frames.failures:
+    if options.strict and frames.failures:
         raise MediaError(
             f"{frames.failures} frames cannot be decoded", hint="leave out --strict to skip them", file=path
         )
     for warning in frames.warnings:
         warn(warning)
-    return describe(model, Source.of(clip, frames.failures), sampling, threshold, found, max_tracks)
+    source = Source.of(clip, frames.failures)
+    result = describe(model, source, sampling, options.threshold, found, options.max_tracks)
+    return replace(result, options=options.recorded())
 
 
-def choose_sampling(
-    model: Model,
-    fps: float | Fraction | None,
-    mask_fps: float | Fraction | str | None,
-    start: float | Fraction,
-    end: float | Fraction | None,
-) -> Sampling:
-    """Settings with the preset's own in place of None, as exact fractions."""
-    token_rate = Fraction(model.config.fps if fps is None else fps).limit_denominator(10**6)
-    if mask_fps is None:
-        mask_fps = "video" if model.config.masks_every_frame else token_rate
-    if isinstance(mask_fps, str) and mask_fps != "video":
-        raise UsageError(f"mask_fps {mask_fps!r}, expected frames per second or 'video'")
-    mask_rate = None if isinstance(mask_fps, str) else Fraction(mask_fps).limit_denominator(10**6)
-    return Sampling(token_rate, mask_rate, Fraction(start), None if end is None else Fraction(end))
+def choose_sampling(model: Model, options: SegmentOptions) -> Sampling:
+    """The rates and times of a run, with the preset's own in place of None."""
+    token_rate = Fraction(model.config.fps) if options.fps is None else options.fps
+    mask_rate = options.mask_fps
+    if mask_rate is None:
+        mask_rate = "video" if model.config.masks_every_frame else token_rate
+    return Sampling(token_rate, None if isinstance(mask_rate, str) else mask_rate, options.start, options.end)
 
 
-class Hearing:
+class AudioReader:
     """A clip's sound at its own rate, ``SOUND_SECONDS`` of it in memory at once; of a muted clip, or one without
     sound, silence. ``silent``: whether there was a sound to read and nothing but zeros in it so far."""
 

@@ -19,29 +19,30 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "progress": set(),
     "callable_module": set(),
+    "options": {"writers"},
     "files": set(),
     "media": {"files"},
     "nn": set(),
     "models": {"nn"},
     "hub": {"files", "nn", "models"},
     "results": {"files", "media"},
-    "inference": {"media", "results", "nn", "models", "hub"},
-    "segment": {"media", "results", "nn", "inference"},
+    "inference": {"options", "media", "results", "nn", "models", "hub"},
+    "segment": {"options", "media", "results", "nn", "inference"},
     "writers": {"files", "media", "results"},
     "export": {"files", "media", "results", "writers"},
     "datasets": {"files", "media", "results"},
     "evaluate": {"files", "results", "datasets"},
     "train": {"files", "results", "nn", "models", "hub", "inference", "datasets", "evaluate"},
-    "batch": {"files", "media", "results", "datasets", "hub", "inference", "segment", "writers"},
+    "batch": {"options", "files", "media", "results", "datasets", "hub", "inference", "segment", "writers"},
     "cli": {
-        "files", "media", "results", "hub", "inference", "segment", "writers", "export", "datasets", "evaluate",
-        "train", "batch",
+        "options", "files", "media", "results", "hub", "inference", "segment", "writers", "export", "datasets",
+        "evaluate", "train", "batch",
     },
     "__main__": {"cli"},
 }  # fmt: skip
 EVERYWHERE = {"errors", "progress", "callable_module"}
 TENSORS = {"nn", "models", "hub", "inference", "segment", "train"}
-HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS}
+HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS, "typer": {"cli"}, "tqdm": {"cli", "hub"}}
 
 
 def _files() -> list[Path]:
@@ -82,6 +83,13 @@ def _loaded_by(code: str) -> set[str]:
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not _loaded_by("import avis_cli") & {"torch", "numpy", "av", "cv2", "typer"}
+
+
+def test_options_load_nothing_heavy() -> None:
+    loaded = _loaded_by(
+        "from avis_cli.options import SegmentOptions; SegmentOptions(fps='2', start='1:02', only='masks')"
+    )
+    assert not loaded & {"torch", "numpy", "av", "cv2", "typer"}
 
 
 def test_help_loads_nothing_heavy() -> None:

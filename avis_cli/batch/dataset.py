@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from avis_cli.errors import AnnotationError, UsageError
 from avis_cli.files.json_file import DEFAULT_MAX_BYTES
 from avis_cli.inference.frames import StillFrames, network_size
 from avis_cli.inference.model import Model
-from avis_cli.inference.segment_clip import THRESHOLD, ClipSettings, segment_clip
+from avis_cli.inference.segment_clip import ClipSettings, segment_clip
+from avis_cli.options import SegmentOptions
 from avis_cli.progress import Progress, silent
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult, Source
@@ -33,79 +34,82 @@ def _ignore(note: str) -> None:
     """For callers who want no notes."""
 
 
+@dataclass(frozen=True)
+class DatasetOptions:
+    """How a model is run over a dataset.
+
+    ``threshold``, ``gate``, ``mute``: as ``SegmentOptions`` has them. ``null_empty``: null where a track has no mask,
+    in place of the all-zero run length that the released program writes. ``overwrite``: start anew whatever is there;
+    ``max_bytes``: how large the annotations may be, unpacked too.
+    """
+
+    threshold: float = SegmentOptions.threshold
+    gate: bool | None = None
+    mute: bool = False
+    null_empty: bool = False
+    overwrite: bool = False
+    max_bytes: int = DEFAULT_MAX_BYTES
+
+
 def run_dataset(
     model: Model,
     data: str | os.PathLike[str],
     split: str,
     output: str | os.PathLike[str],
-    *,
-    threshold: float = THRESHOLD,
-    gate: bool | None = None,
-    mute: bool = False,
-    null_empty: bool = False,
-    overwrite: bool = False,
-    max_bytes: int = DEFAULT_MAX_BYTES,
+    options: DatasetOptions | None = None,
     progress: Progress = silent,
     note: Callable[[str], None] = _ignore,
 ) -> Path:
-    """The results list of ``model`` on a split of a dataset in AVISeg's layout (see ``layout``), at ``output``.
+    """The results list of ``model`` on a split of a dataset in AVISeg's layout, at ``output``.
 
     The network looks at the annotated frames, taken as ``model.config.fps`` a second, which is one for every preset.
     Sound comes from the WAV; a network that reads VGGish embeddings takes those of FEATAudios where they are there.
-    ``mute``: silence in place of it. ``threshold``, ``gate``: as ``segment`` has them. ``null_empty``: null where a
-    track has no mask, in place of the all-zero run length that the released program writes.
 
     Finished videos are kept beside ``output`` until all are there; the same call goes on after them. A list that is
-    complete and was made with the same settings, weights and annotations is used again; ``overwrite`` starts anew.
-    ``max_bytes`` bounds the annotations. ``note`` is told, in a line each, what is used again.
+    complete and was made with the same settings, weights and annotations is used again. ``note`` is told, in a line
+    each, what is used again.
     Raises AnnotationError for the dataset's annotations, MediaError for its pictures and sound, OutputError for
     results that are there already or cannot be written.
     """
+    options = options or DatasetOptions()
+    if options.gate is None:
+        options = replace(options, gate=model.config.gate)
     truth, output = truth_file(Path(data), split), Path(output)
     if output.suffix == ".gz" or (output.exists() and truth.exists() and output.samefile(truth)):
         raise UsageError("cannot hold the results", hint="name another file, ending in .json", file=output)
-    dataset = read_truth(truth, allow_empty=True, max_bytes=max_bytes)
+    dataset = read_truth(truth, allow_empty=True, max_bytes=options.max_bytes)
     ids = category_ids(model, dataset.categories, truth)
     embedded = model.config.audio == "vggish"
-    clips = [find_clip(truth, video, embedded=embedded, mute=mute) for video in dataset.videos]
-    looks = Looks(threshold, model.config.gate if gate is None else gate, null_empty)
-    settings = describe_run(model, truth, clips, looks)
-    if not overwrite and is_complete(output, settings):
+    clips = [find_clip(truth, video, embedded=embedded, mute=options.mute) for video in dataset.videos]
+    settings = describe_run(model, truth, clips, options)
+    if not options.overwrite and is_complete(output, settings):
         note(f"{output}: made earlier with the same settings, used again")
         return output
-    with ResultsList(output, settings, overwrite=overwrite) as results:
+    with ResultsList(output, settings, overwrite=options.overwrite) as results:
         if results.done:
             note(f"{output}: going on after {len(results.done)} of {len(clips)} videos")
         # only what is left to do counts, or the time left would be reckoned from what took none
         left = [clip for clip in clips if clip.video.id not in results.done]
         progress("videos", 0, len(left))
         for number, clip in enumerate(left, start=1):
-            results.add(clip.video.id, entries(run_clip(model, clip, looks), clip.video, ids, null_empty))
+            result = run_clip(model, clip, options)
+            results.add(clip.video.id, entries(result, clip.video, ids, options.null_empty))
             progress("videos", number, len(left))
         results.finish()
     return output
 
 
-@dataclass(frozen=True)
-class Looks:
-    """The settings of a run that are not the model's; ``gate``: never None."""
-
-    threshold: float
-    gate: bool
-    null_empty: bool
-
-
-def run_clip(model: Model, clip: ClipFiles, looks: Looks) -> ClipResult:
+def run_clip(model: Model, clip: ClipFiles, options: DatasetOptions) -> ClipResult:
     """What ``model`` finds in one video of a dataset."""
     video, fps = clip.video, Fraction(model.config.fps)
     size = video.height, video.width
     frames = StillFrames(clip.frames, fps, size, network_size(*size, model.config.short_side, model.config.long_side))
     embed = hear_clip(model, clip.sound, video.length)
     # one window, as published: whoever compares scores wants the tracker to see the whole video
-    settings = ClipSettings(size, looks.threshold, looks.gate, window=video.length)
+    settings = ClipSettings(size, options.threshold, options.gate, window=video.length)
     found = segment_clip(model, frames, embed, settings)
     source = Source(video.name, video.width, video.height, 0, float(video.length / fps), f"{fps.numerator}/1", None)
-    return describe(model, source, frames.sampling, looks.threshold, found)
+    return describe(model, source, frames.sampling, options.threshold, found)
 
 
 def entries(result: ClipResult, video: Video, ids: dict[int, int], null_empty: bool) -> list[dict[str, Any]]:
@@ -143,7 +147,7 @@ def _plain(name: str) -> str:
     return "".join(filter(str.isalnum, name.casefold()))
 
 
-def describe_run(model: Model, truth: Path, clips: list[ClipFiles], looks: Looks) -> dict[str, Any]:
+def describe_run(model: Model, truth: Path, clips: list[ClipFiles], options: DatasetOptions) -> dict[str, Any]:
     """All that decides the results, as JSON values: what a run that is continued has to agree in.
 
     Pictures and sound are taken to be what they were while the annotations are.
@@ -156,9 +160,9 @@ def describe_run(model: Model, truth: Path, clips: list[ClipFiles], looks: Looks
         "annotations": _sha256(truth),
         "split": truth.stem,
         "sound": " ".join(sorted(sound)),
-        "threshold": looks.threshold,
-        "gate": looks.gate,
-        "null-empty": looks.null_empty,
+        "threshold": options.threshold,
+        "gate": options.gate,
+        "null-empty": options.null_empty,
         "precision": model.precision,
         "device": model.device.type,
     }

@@ -1,29 +1,29 @@
-"""What a command says, and where: results on stdout; notes, warnings, progress and errors on stderr."""
+"""What a command says, and where: results on stdout; notes, warnings and errors on stderr."""
 
 from __future__ import annotations
 
 import sys
-import traceback
 import unicodedata
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import Annotated, Protocol, TextIO
 
 import typer
 
-from avis_cli.errors import AvisError
+from avis_cli.batch.job import Failure
 
-if TYPE_CHECKING:
-    from avis_cli.progress import Progress
+
+class Drawn(Protocol):
+    """Something on the terminal that makes room for a line of text."""
+
+    def hide(self) -> None: ...
 
 
 @dataclass
 class _State:
     quiet: bool = False
     debug: bool = False
-    bars: _Bars | None = None  # what is drawn now
+    bars: Drawn | None = None  # what is drawn now
 
 
 _state = _State()
@@ -54,6 +54,16 @@ Debug = Annotated[
 ]
 
 
+def draws() -> bool:
+    """Whether progress is drawn: stderr is a terminal and the user did not ask for quiet."""
+    return not _state.quiet and sys.stderr is not None and sys.stderr.isatty()
+
+
+def show(bars: Drawn | None) -> None:
+    """What is drawn from now on, which text makes room for."""
+    _state.bars = bars
+
+
 def result(text: str) -> None:
     """Text on stdout, as it is: a path or a piece of JSON, nothing else."""
     _write(sys.stdout, text)
@@ -76,25 +86,24 @@ def error(text: str) -> None:
     _write(sys.stderr, f"avis: {one_line(text)}")
 
 
-def report(failure: BaseException, file: object = None) -> None:
+def report(failure: BaseException | Failure, file: object = None) -> None:
     """What failed, in one line on stderr; with --debug its traceback comes first.
 
     ``file``: the input at work, for failures that do not name it themselves.
     """
+    failure = failure if isinstance(failure, Failure) else Failure.of(failure)
     if _state.debug and sys.stderr is not None:
-        traceback.print_exception(failure, file=sys.stderr)
+        sys.stderr.write(failure.traceback)
     line = _describe(failure)
-    named = file is None or (isinstance(failure, AvisError) and failure.file is not None)
-    error(line if named else f"{file}: {line}")
+    error(line if file is None or failure.names_file else f"{file}: {line}")
 
 
-def _describe(failure: BaseException) -> str:
-    if isinstance(failure, AvisError):
-        return str(failure)
-    # torch's own kind is known by its name: torch is not imported for this
-    if isinstance(failure, MemoryError) or type(failure).__name__ == "OutOfMemoryError":
+def _describe(failure: Failure) -> str:
+    if failure.is_expected:
+        return failure.text
+    if failure.kind in ("MemoryError", "OutOfMemoryError"):  # the second is torch's own
         return "out of memory; do less at once (a part with --start and --end), or take another --device"
-    cause = " ".join(f"{type(failure).__name__}: {failure}".split())
+    cause = " ".join(failure.cause.split())
     return f"unexpected failure: {cause}; run again with --debug and report it"
 
 
@@ -120,79 +129,3 @@ def _write(stream: TextIO | None, text: str) -> None:
         stream.flush()
         buffer.write(data)
     stream.flush()
-
-
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """Yields a progress callback that draws one bar a phase on stderr, with rate and time left.
-
-    Nothing is drawn when stderr is no terminal or the user asked for quiet.
-    """
-    from avis_cli.cli.stoppable import heeding
-
-    if _state.quiet or sys.stderr is None or not sys.stderr.isatty():
-        from avis_cli.progress import silent
-
-        yield heeding(silent)
-        return
-    bars = _state.bars = _Bars()
-    try:
-        yield heeding(bars)
-    finally:
-        _state.bars = None
-        bars.close()
-
-
-# what a phase counts, where it is not steps or seconds as the user chose
-_UNITS = {
-    "downloading": "B",
-    "checking": "B",
-    "listening and looking": " frames",
-    "drawing masks": " frames",
-    "masks": " frames",
-    "cutting out": " frames",
-    "pictures": " frames",
-    "drawing the overlay": " frames",
-    "videos": " videos",
-    "clips": " clips",
-    "packing clips": " clips",
-    "validation": " clips",
-}
-
-
-# as tqdm draws it, but always so many a second: by itself it turns to seconds for each where work is slow
-_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}]"
-
-
-class _Bars:
-    """One tqdm bar at a time; a new phase closes the bar of the one before."""
-
-    def __init__(self) -> None:
-        self._phase: str | None = None
-        self._bar: Any = None
-
-    def __call__(self, phase: str, done: int, total: int | None) -> None:
-        from tqdm import tqdm
-
-        if phase != self._phase:
-            self.close()
-            self._phase = phase
-            unit = _UNITS.get(phase, "")
-            self._bar = tqdm(
-                desc=phase, total=total, initial=done, file=sys.stderr, dynamic_ncols=True, leave=False,
-                unit=unit, unit_scale=unit == "B", bar_format=None if total is None else _BAR,
-            )  # fmt: skip
-        if total is not None and self._bar.total != total:
-            self._bar.total = total
-        self._bar.update(done - self._bar.n)
-
-    def hide(self) -> None:
-        """Make room for a line of text; the next call draws the bar again below it."""
-        if self._bar is not None:
-            self._bar.clear()
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-        self._bar = None
-        self._phase = None

@@ -15,7 +15,10 @@ import typer
 
 from avis_cli.cli import console, evaluate_data
 from avis_cli.cli.console import Debug, Quiet
+from avis_cli.cli.parameters import flag, takes_options
+from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import UsageError
+from avis_cli.options import SegmentOptions
 
 if TYPE_CHECKING:
     from avis_cli.datasets.tracks import Dataset
@@ -34,7 +37,9 @@ class Format(str, Enum):
     md = "md"
 
 
+@takes_options("threshold", "mute", "gate", "precision")
 def evaluate(
+    *,
     gt: Annotated[
         Path | None, typer.Option(metavar="GT", help="Annotations: AVISeg or YouTube-VIS, .json[.gz].")
     ] = None,
@@ -49,10 +54,7 @@ def evaluate(
     split: evaluate_data.Split = "test",
     model: evaluate_data.ModelName = None,
     device: evaluate_data.Device = "auto",
-    precision: evaluate_data.Precision = "auto",
-    threshold: evaluate_data.Threshold = 0.3,
-    mute: evaluate_data.Mute = False,
-    gate: evaluate_data.Gate = None,
+    options: SegmentOptions,
     null_empty: evaluate_data.NullEmpty = False,
     offline: evaluate_data.Offline = False,
     overwrite: evaluate_data.Overwrite = False,
@@ -87,7 +89,8 @@ def evaluate(
 ) -> None:
     """Score predictions: FSLA, HOTA, track mAP, CLEAR and identity metrics, released and corrected meaning.
 
-    With --data a model makes them first. A run that was cut off goes on after its last finished video.
+    With --data a model makes them first, as the options from --split to --overwrite say. A run that was cut off goes on
+    after its last finished video.
     """
     presentation = Presentation(format, output, compare, reference, worst, plots)
     reading = Reading(ignore_unknown, allow_empty, gt_fps, max_bytes)
@@ -95,12 +98,11 @@ def evaluate(
     if data is not None:
         if gt is not None:
             raise UsageError("--data and --gt", hint="--data DIR is scored against the annotations it holds")
-        run = evaluate_data.DataRun(
-            data, split, model, device, precision, threshold, mute, gate, null_empty, offline, overwrite, max_bytes
-        )
+        run = evaluate_data.DataRun(data, split, model, device, options, null_empty, offline, overwrite, max_bytes)
         score_files(run.truth(), run.results(pred), presentation, reading=reading, jobs=jobs, predict=run.predict)
         return
-    _refuse_without_data(model=model is not None, mute=mute, gate=gate is not None, null_empty=null_empty)
+    given = {"model": model is not None, "mute": options.mute, "gate": options.gate is not None}
+    _refuse_without_data({**given, "null_empty": null_empty})
     if gt is None and pred is None and reference:
         _print_reference(format)
         return
@@ -109,11 +111,11 @@ def evaluate(
     score_files(gt, pred, presentation, reading=reading, jobs=jobs)
 
 
-def _refuse_without_data(**given: bool) -> None:
+def _refuse_without_data(given: dict[str, bool]) -> None:
     """Raise UsageError for an option that is there for --data only, and would be without effect."""
     for name, is_given in given.items():
         if is_given:
-            raise UsageError(f"--{name.replace('_', '-')} without --data", hint="--data DIR names what to run it on")
+            raise UsageError(f"{flag(name)} without --data", hint="--data DIR names what to run it on")
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ def score(dataset: Dataset, presentation: Presentation, other: Report | None, jo
     from avis_cli.evaluate.report.cost import find_costs
     from avis_cli.evaluate.report.scores_file import document_of, report_of
 
-    with console.progress_bar() as progress:
+    with progress_bar() as progress:
         evaluation = evaluate_dataset(dataset, jobs=jobs, progress=progress)
     document = document_of(evaluation)
     report = report_of(document)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avis_cli.batch import network
 from avis_cli.cli import console
-from avis_cli.cli.devices import place
-from avis_cli.cli.model_choice import find_weights
+from avis_cli.cli.progress_bars import progress_bar
+from avis_cli.options import SegmentOptions
 
 if TYPE_CHECKING:
     from avis_cli.hub import ResolvedWeights
@@ -36,15 +37,6 @@ ModelName = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Precision = Annotated[str, typer.Option(help="auto (fp32), fp32, bf16 or fp16.")]
-Threshold = Annotated[float, typer.Option(min=0, max=1, help="Score that a track must exceed, for --data.")]
-Mute = Annotated[
-    bool, typer.Option("--mute", help="Silence in place of the sound of --data: what the picture alone gives.")
-]
-Gate = Annotated[
-    bool | None,
-    typer.Option("--gate/--no-gate", help="No mask where the object is not heard [default: the model's own]."),
-]
 NullEmpty = Annotated[
     bool,
     typer.Option(
@@ -67,10 +59,7 @@ class DataRun:
     split: str
     model: str | None
     device: str
-    precision: str
-    threshold: float
-    mute: bool
-    gate: bool | None
+    options: SegmentOptions
     null_empty: bool
     offline: bool
     overwrite: bool
@@ -91,28 +80,20 @@ class DataRun:
 
     def predict(self, results: Path) -> None:
         """Run the model, or what is left of an earlier run."""
-        from avis_cli.batch.dataset import run_dataset
+        from avis_cli.batch.dataset import DatasetOptions, run_dataset
         from avis_cli.files.json_file import DEFAULT_MAX_BYTES
-        from avis_cli.inference import loading
 
-        model = loading.load(self._weights, place(self.device), self.precision)
-        with console.progress_bar() as progress:
-            run_dataset(
-                model,
-                self.data,
-                self.split,
-                results,
-                threshold=self.threshold,
-                gate=self.gate,
-                mute=self.mute,
-                null_empty=self.null_empty,
-                overwrite=self.overwrite,
-                max_bytes=self.max_bytes or DEFAULT_MAX_BYTES,
-                progress=progress,
-                note=console.note,
-            )
+        given = self.options
+        model = network.load(self._weights, self.device, given.precision, console.warn)
+        options = DatasetOptions(
+            given.threshold, given.gate, given.mute, self.null_empty, self.overwrite,
+            self.max_bytes or DEFAULT_MAX_BYTES,
+        )  # fmt: skip
+        with progress_bar() as progress:
+            run_dataset(model, self.data, self.split, results, options, progress, console.note)
         console.note(f"predictions in {results}")
 
     @cached_property
     def _weights(self) -> ResolvedWeights:
-        return find_weights(self.model, offline=self.offline)
+        with progress_bar() as progress:
+            return network.find_weights(self.model, offline=self.offline, note=console.note, progress=progress)

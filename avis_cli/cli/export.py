@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avis_cli.batch.cancel import CancelToken
 from avis_cli.cli import console
+from avis_cli.cli.cancellable import cancellable
 from avis_cli.cli.console import Debug, Quiet
-from avis_cli.cli.stoppable import stoppable
+from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import AvisError, UsageError
 
 if TYPE_CHECKING:
     from avis_cli.export.formats import ExportFormat
+    from avis_cli.export.request import Request
     from avis_cli.results.clip import ClipResult
 
 SOME_FAILED = 3  # exit code where some inputs of several failed
@@ -64,7 +68,6 @@ def export(
 ) -> None:  # fmt: skip
     """Turn results into the files of other tools: annotation formats, tables, captions, a cut-out video."""
     from avis_cli.export.formats import FORMATS, require_video
-    from avis_cli.export.formats import export as write
     from avis_cli.export.request import Request
     from avis_cli.results.clip import ClipResult
 
@@ -79,9 +82,8 @@ def export(
             result = ClipResult.read(file)
             target = _target(result, form, output, len(files) > 1, taken)
             _refuse_input(target, [file, video])
-            with console.progress_bar() as progress:
-                request = Request(video, position, progress, console.warn)
-                stoppable(partial(write, target, result, form, request, overwrite=overwrite))
+            request = Request(video, position, warn=console.warn)
+            cancellable(partial(_write, target, result, form, request, overwrite))
         except BrokenPipeError:
             raise
         except Exception as error:
@@ -93,6 +95,15 @@ def export(
         console.result(str(target))
     if failures:
         raise typer.Exit(SOME_FAILED if failures < len(files) else 1)
+
+
+def _write(
+    target: Path, result: ClipResult, form: ExportFormat, request: Request, overwrite: bool, token: CancelToken
+) -> None:
+    from avis_cli.export.formats import export as write
+
+    with progress_bar(token) as progress:
+        write(target, result, form, replace(request, progress=progress), overwrite=overwrite)
 
 
 def _target(result: ClipResult, form: ExportFormat, output: Path | None, several: bool, taken: set[Path]) -> Path:

@@ -10,6 +10,8 @@ import typer
 
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug, Quiet
+from avis_cli.cli.parameters import takes_options
+from avis_cli.options import SegmentOptions
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -17,20 +19,19 @@ if TYPE_CHECKING:
     from avis_cli.media.clip import AudioInfo, ClipInfo
 
 
+@takes_options("max_pixels")
 def info(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A video file.")],
+    *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
-    max_pixels: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Refuse pictures of more than N pixels [default: 67108864, 8192x8192]."),
-    ] = None,
+    options: SegmentOptions,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Say what a video file holds: picture, sound, exact rates, and anything unusual about it."""
     from avis_cli.media import decode
 
-    clip = decode.probe(file) if max_pixels is None else decode.probe(file, max_pixels=max_pixels)
+    clip = decode.probe(file, **options.limits)
     for warning in clip.warnings:
         console.warn(warning)
     if as_json:

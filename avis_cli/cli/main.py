@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from avis_cli import __version__
-from avis_cli.cli import console, stoppable, weights
+from avis_cli.cli import cancellable, console, weights
 from avis_cli.cli.doctor import doctor
 from avis_cli.cli.evaluate import evaluate
 from avis_cli.cli.export import export
@@ -116,7 +116,7 @@ def run() -> None:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # what libraries tell programmers; --debug shows it
     code = main()
-    if stoppable.is_unfinished():  # a step of the network that nobody waits for
+    if cancellable.is_unfinished():  # a step of the network that nobody waits for
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()

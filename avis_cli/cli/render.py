@@ -8,21 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avis_cli.batch.cancel import CancelToken
 from avis_cli.cli import console
+from avis_cli.cli.cancellable import cancellable
 from avis_cli.cli.console import Debug, Quiet
-from avis_cli.cli.draw_options import Alpha, Labels, NoStrip, PaletteName, Style, draw_style
-from avis_cli.cli.stoppable import stoppable
+from avis_cli.cli.parameters import takes_options
+from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import AnnotationError, UsageError
-from avis_cli.writers.style import DEFAULT_PALETTE, DrawStyle, StyleName
+from avis_cli.options import SegmentOptions
 
 if TYPE_CHECKING:
     from avis_cli.media.clip import ClipInfo
     from avis_cli.results.clip import ClipResult
 
 
+@takes_options("audio_track", "max_pixels", "style", "alpha", "labels", "strip", "palette")
 def render(
     tracks: Annotated[Path, typer.Argument(metavar="TRACKS.json", help="A tracks.json that avis segment wrote.")],
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="The video it was made from.")],
+    *,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -32,49 +36,38 @@ def render(
             help="The video to write [default: overlay.mp4 beside the tracks.json].",
         ),
     ] = None,
-    audio_track: Annotated[
-        str | None, typer.Option(metavar="N|LANG", help="Which sound track, from 0, or its language.")
-    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")] = False,
-    max_pixels: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Refuse pictures of more than N pixels.")
-    ] = None,
-    style: Style = StyleName.fill,
-    alpha: Alpha = None,
-    labels: Labels = True,
-    no_strip: NoStrip = False,
-    palette: PaletteName = DEFAULT_PALETTE,
+    options: SegmentOptions,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Draw masks, labels and the timeline of a tracks.json over its clip again; edit the file first if you like."""
-    drawing = draw_style(style, alpha, labels, no_strip, palette)
     output = tracks.with_name("overlay.mp4") if output is None else output
     for given in (tracks, clip):
         if os.path.exists(output) and os.path.exists(given) and output.samefile(given):
             raise UsageError("is read and written at once", hint="choose another name with -o", file=output)
-    stoppable(lambda: _render(tracks, clip, output, overwrite, audio_track, max_pixels, drawing))
+    cancellable(lambda token: _render(tracks, clip, output, overwrite, options, token))
     console.result(str(output))
 
 
 def _render(
-    tracks: Path, clip: Path, output: Path, overwrite: bool, audio_track: str | None, max_pixels: int | None,
-    style: DrawStyle,
-) -> None:  # fmt: skip
+    tracks: Path, clip: Path, output: Path, overwrite: bool, options: SegmentOptions, token: CancelToken
+) -> None:
     from avis_cli.files.output_file import output_file
     from avis_cli.media import decode
     from avis_cli.results.clip import ClipResult
     from avis_cli.writers.overlay import overlay_clip
 
-    limit = decode.DEFAULT_MAX_PIXELS if max_pixels is None else max_pixels
     with output_file(output, overwrite=overwrite) as part:
         result = ClipResult.read(tracks)
-        info = decode.probe(clip, audio_track=audio_track, max_pixels=limit)
+        info = decode.probe(clip, audio_track=options.audio_track, **options.limits)
         for warning in info.warnings:
             console.warn(warning)
         _require_same_clip(result, info, tracks)
-        with console.progress_bar() as progress:
-            overlay_clip(part, result, clip, info, max_pixels=limit, style=style, progress=progress, warn=console.warn)
+        with progress_bar(token) as progress:
+            overlay_clip(
+                part, result, clip, info, style=options.draw, progress=progress, warn=console.warn, **options.limits
+            )
 
 
 def _require_same_clip(result: ClipResult, info: ClipInfo, tracks: Path) -> None:

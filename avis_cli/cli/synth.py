@@ -13,6 +13,7 @@ import typer
 
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug, Quiet
+from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _write(out: Path, request: SplitRequest, jobs: int | None, overwrite: bool) 
 
     if jobs is None:
         jobs = (os.cpu_count() or 1) if request.videos >= _WORTH_PROCESSES else 1
-    with console.progress_bar() as progress:
+    with progress_bar() as progress:
         files = write_split(out, request, jobs=jobs, overwrite=overwrite, progress=progress)
     for path in (files.truth, files.objects, files.media):
         console.result(str(path))

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from avis_cli.batch.network import place
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug, Quiet
-from avis_cli.cli.devices import place
+from avis_cli.cli.progress_bars import progress_bar
 
 _PARTS = "audio, fusion"
 
@@ -78,12 +79,12 @@ def train(
         split=split,
         val_split=val_split,
         seed=seed,
-        device=place(device),
+        device=place(device, console.warn),
         precision=precision,
         pack=pack,
         workers=workers,
         pace=Pace(log_every, checkpoint_every, validate_every),
     )
-    with console.progress_bar() as progress:
+    with progress_bar() as progress:
         weights = train(request, on_progress=progress, on_note=console.note)
     console.result(str(weights))

@@ -10,6 +10,7 @@ import typer
 
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug, Quiet
+from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import AvisError, UsageError
 
 app = typer.Typer(help="List, fetch, import, export and check the weights of models.", no_args_is_help=True)
@@ -54,7 +55,7 @@ def pull(
     """Download a model's weights, check them, and print where they are."""
     from avis_cli.hub.lookup import resolve
 
-    with console.progress_bar() as progress:
+    with progress_bar() as progress:
         resolved = resolve(model, offline=offline, progress=progress, force=force)
     console.note(f"{resolved.name}: sha256 {resolved.sha256}")
     console.result(str(resolved.path))
@@ -84,7 +85,7 @@ def import_weights(
     """Turn a released checkpoint into one safetensors file, kept under its model's name."""
     from avis_cli.hub.convert import import_released
 
-    with console.progress_bar() as progress:
+    with progress_bar() as progress:
         done = import_released(checkpoint, vggish=vggish, name=name, overwrite=overwrite, progress=progress)
     console.note(f"imported as {done.name}: use it with --model {done.name}")
     if not done.has_audio:
@@ -106,7 +107,7 @@ def export(
     """Write a folder ready for `hf upload`: weights, config and model card."""
     from avis_cli.hub.convert import export as write
 
-    with console.progress_bar() as progress:
+    with progress_bar() as progress:
         write(model, folder, offline=offline, progress=progress)
     console.note(f"to publish it: hf upload OWNER/REPO {folder}")
     console.result(str(folder))
@@ -136,7 +137,7 @@ def verify(
     wrong = 0
     for name in models or here:
         try:
-            with console.progress_bar() as progress:
+            with progress_bar() as progress:
                 resolved = resolve(name, offline=True, progress=progress)
             console.result(f"{resolved.sha256}  {name}")
         except AvisError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -130,7 +130,8 @@ class ClipResult:
 
     ``source``: the clip; ``model``: the network and its settings; ``categories``: (id, name) of all the model knows;
     ``times``: seconds from the clip's first frame, one per mask frame, rising; ``tracks``: ids from 1 in falling score,
-    each with one mask or None per mask frame; ``tool``: what made the result, and its version.
+    each with one mask or None per mask frame; ``tool``: what made the result, and its version; ``options``: the
+    settings that decided it (``SegmentOptions.recorded``), None where they are not known.
     """
 
     source: Source
@@ -139,6 +140,7 @@ class ClipResult:
     times: tuple[float, ...]
     tracks: tuple[Track, ...]
     tool: str = f"avis-cli {__version__}"
+    options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "categories", tuple((int(id), name) for id, name in self.categories))
@@ -242,6 +244,7 @@ class ClipResult:
             "tool": self.tool,
             "source": asdict(self.source),
             "model": asdict(self.model),
+            **({} if self.options is None else {"options": dict(self.options)}),
             "categories": [{"id": id, "name": name} for id, name in self.categories],
             "times": list(self.times),
             "tracks": [_track_dict(track) for track in self.tracks],

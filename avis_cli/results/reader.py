@@ -6,12 +6,15 @@ Raises AnnotationError that names the field, what was there and what was expecte
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from avis_cli.errors import AnnotationError
 from avis_cli.files.strict_json import Node
 from avis_cli.results import run_length
 from avis_cli.results.clip import FORMAT, MAX_SIDE, VERSION, ClipResult, ModelInfo, Source, SourceAudio, Track
 from avis_cli.results.run_length import RunLength
+
+_LARGEST = 2**1000  # of a number that a float can hold
 
 
 def read_result(top: Node) -> ClipResult:
@@ -34,8 +37,9 @@ def read_result(top: Node) -> ClipResult:
         ids.add(track.id)
         tracks.append(track)
     return ClipResult(
-        source, _read_model(top.key("model")), tuple(categories.items()), times, tuple(tracks), top.key("tool").text()
-    )
+        source, _read_model(top.key("model")), tuple(categories.items()), times, tuple(tracks), top.key("tool").text(),
+        _read_options(top.key("options")) if top.has("options") else None,
+    )  # fmt: skip
 
 
 def _read_source(node: Node) -> Source:
@@ -76,6 +80,21 @@ def _read_model(node: Node) -> ModelInfo:
         fps=node.key("fps").number(),
         mask_fps="video" if mask_fps.value == "video" else mask_fps.number(),
     )
+
+
+def _read_options(node: Node) -> dict[str, Any] | None:
+    """Settings by name: plain values, since other versions have other settings."""
+    if node.is_null:
+        return None
+    if not isinstance(node.value, dict):
+        node.refuse("an object")
+    for name, value in node.value.items():
+        entry = node.key(name)
+        if isinstance(value, dict | list):
+            entry.refuse("text, a number, true, false or null")
+        if isinstance(value, int | float) and not abs(value) <= _LARGEST:
+            entry.refuse("a finite number")
+    return dict(node.value)
 
 
 def _read_categories(node: Node) -> dict[int, str]:

@@ -17,7 +17,7 @@ from PIL import Image
 
 import avis_cli
 from avis_cli.batch import dataset as run
-from avis_cli.batch.dataset import run_dataset
+from avis_cli.batch.dataset import DatasetOptions
 from avis_cli.batch.dataset_sound import hear_clip, read_embeddings
 from avis_cli.batch.results_list import ResultsList, is_complete
 from avis_cli.datasets.synth.layout import SplitRequest, write_split
@@ -25,10 +25,18 @@ from avis_cli.errors import AnnotationError, AvisError, MediaError, OutputError,
 from avis_cli.inference.frames import StillFrames, network_size, read_still
 from avis_cli.inference.model import Model
 from avis_cli.media.waveform import read_sound
+from avis_cli.progress import silent
 from avis_cli.results import run_length
 
 VIDEOS, FRAMES, SIZE = 3, 3, (64, 48)
 LOOSE = {"threshold": 0.05, "gate": False}  # random weights score low
+
+
+def run_dataset(
+    model: Model, data: Path, split: str, output: Path, progress: Any = silent, note: Any = print, **options: Any
+) -> Path:
+    """The function with the options as keywords."""
+    return run.run_dataset(model, data, split, output, DatasetOptions(**options), progress, note)
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +121,11 @@ def test_goes_on_after_the_last_finished_video(
     output, part = tmp_path / "deep" / "results.json", tmp_path / "deep" / "results.json.partial"
     original, seen, notes, steps = run.run_clip, [], [], []
 
-    def cut_off(model: Model, clip: Any, looks: Any) -> Any:
+    def cut_off(model: Model, clip: Any, options: Any) -> Any:
         if seen:
             raise KeyboardInterrupt
         seen.append(clip.video.name)
-        return original(model, clip, looks)
+        return original(model, clip, options)
 
     monkeypatch.setattr(run, "run_clip", cut_off)
     with pytest.raises(KeyboardInterrupt):
@@ -126,9 +134,9 @@ def test_goes_on_after_the_last_finished_video(
     with part.open("ab") as file:
         file.write(b'{"video_id": 2, "eleme')  # as if killed while writing
 
-    def watched(model: Model, clip: Any, looks: Any) -> Any:
+    def watched(model: Model, clip: Any, options: Any) -> Any:
         seen.append(clip.video.name)
-        return original(model, clip, looks)
+        return original(model, clip, options)
 
     monkeypatch.setattr(run, "run_clip", watched)
     run_dataset(tiny_model, made, "test", output, note=notes.append, progress=lambda *step: steps.append(step), **LOOSE)

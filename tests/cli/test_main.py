@@ -18,6 +18,7 @@ from media_factory import make_clip
 import avis_cli
 from avis_cli.cli import console
 from avis_cli.cli.main import app, main
+from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import MediaError
 
 COMMANDS = ["segment", "render", "export", "evaluate", "synth", "train", "info", "doctor", "weights"]
@@ -212,7 +213,8 @@ def test_closed_streams_are_no_failure(clip: Path) -> None:
 def test_a_signal_in_the_middle_leaves_nothing(tmp_path: Path, clip: Path, number: int) -> None:
     code = (
         "import sys, time\n"
-        "from avis_cli import hub, loading, segment\n"
+        "from avis_cli import hub, segment\n"
+        "from avis_cli.inference import loading\n"
         "from avis_cli.hub import ResolvedWeights\n"
         "from pathlib import Path\n"
         "hub.resolve = lambda *_, **__: ResolvedWeights(Path('x'), None, '0' * 64, 'x')\n"
@@ -263,7 +265,7 @@ def test_progress_counts_what_its_phase_counts(monkeypatch: pytest.MonkeyPatch, 
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     console.reset()
-    with console.progress_bar() as progress:
+    with progress_bar() as progress:
         for done in (0, 1, 2):
             progress(phase, done, 4)
     drawn = terminal.getvalue()
@@ -275,7 +277,7 @@ def test_a_line_is_not_written_into_the_bar(monkeypatch: pytest.MonkeyPatch) -> 
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     console.reset()
-    with console.progress_bar() as progress:
+    with progress_bar() as progress:
         progress("encode", 1, None)
         console.warn("look out")
         progress("encode", 2, None)
@@ -290,7 +292,7 @@ def test_no_bar_where_nobody_looks(monkeypatch: pytest.MonkeyPatch, quiet: bool)
     monkeypatch.setattr(sys, "stderr", stream)
     console.reset()
     console._set_quiet(quiet)
-    with console.progress_bar() as progress:
+    with progress_bar() as progress:
         progress("encode", 1, 2)
     assert stream.getvalue() == ""
 

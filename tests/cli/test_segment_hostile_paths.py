@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from media_factory import make_clip
 
-from avis_cli.cli.inputs import collect
+from avis_cli.batch.inputs import collect
 from avis_cli.cli.main import main
 from avis_cli.results.clip import ClipResult
 

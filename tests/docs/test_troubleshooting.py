@@ -5,12 +5,20 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from docs_pages import ROOT
 
+from avis_cli.cli.parameters import flag
+from avis_cli.options import OptionError, SegmentOptions
+
 PAGE = ROOT / "docs" / "troubleshooting.md"
 VARIES = "…"  # what stands in a quoted message for a name or number
+WRONG: list[dict[str, Any]] = [
+    {"start": "soon"}, {"start": 2, "end": 1}, {"fps": "often"}, {"fps": 5000}, {"threshold": 2}, {"only": "poem"},
+    {"window": 0}, {"max_gap": -1}, {"alpha": 2}, {"palette": "rainbow"},
+]  # fmt: skip
 QUOTE = re.compile(r"^\| `(?P<message>[^`]+)`", re.MULTILINE)
 
 
@@ -29,10 +37,18 @@ def _texts(node: ast.AST) -> Iterator[str]:
             yield from _texts(inner)
 
 
+def _complaint(settings: dict[str, Any]) -> str:
+    """What the command line says of settings that cannot be meant."""
+    with pytest.raises(OptionError) as caught:
+        SegmentOptions(**settings)
+    return OptionError(dict.fromkeys(caught.value.given, VARIES), caught.value.expected).renamed(flag).cause
+
+
 @pytest.fixture(scope="module")
 def said() -> set[str]:
     files = sorted((ROOT / "avis_cli").rglob("*.py"))
-    return {text for file in files for text in _texts(ast.parse(file.read_text(encoding="utf-8")))}
+    texts = {text for file in files for text in _texts(ast.parse(file.read_text(encoding="utf-8")))}
+    return texts | {_complaint(settings) for settings in WRONG}
 
 
 def test_there_is_something_to_find() -> None:

@@ -204,6 +204,24 @@ def test_a_wrong_field_is_named(path: str, value: Any, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_options_are_plain_values_or_not_there() -> None:
+    options = {"fps": "30000/1001", "threshold": 0.3, "gate": None, "mute": False, "of a later version": 7}
+    result = example(options=options)
+    document = json.loads(result.to_json())
+    assert list(document)[4:6] == ["model", "options"]
+    assert document["options"] == options
+    assert ClipResult.from_json(result.to_json()) == result
+    assert "options" not in json.loads(example().to_json())
+    assert ClipResult.from_json(json.dumps({**document, "options": None})).options is None
+    for wrong, message in (
+        ([], "options is a list of 0 elements, expected an object"),
+        ({"fps": [1]}, r"options\.fps is a list .*, expected text, a number, true, false or null"),
+        ({"window": 10**400}, r"options\.window is a number .*, expected a finite number"),
+    ):
+        with pytest.raises(AnnotationError, match=message):
+            ClipResult.from_json(json.dumps({**document, "options": wrong}))
+
+
 @pytest.mark.parametrize("key", ["format", "version", "tool", "source", "model", "categories", "times", "tracks"])
 def test_a_missing_field_is_named(key: str) -> None:
     document = example().to_dict()

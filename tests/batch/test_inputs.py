@@ -1,4 +1,4 @@
-"""Which files the command line's inputs stand for, and where the results of each go."""
+"""Which files the command line's inputs stand for, where the results of each go, and how shards part them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from avis_cli.cli.inputs import Found, collect
+from avis_cli.batch.inputs import Found, Shard, collect
+from avis_cli.batch.job import Job
+from avis_cli.errors import UsageError
 from avis_cli.files.output_folder import MANIFEST
 
 
@@ -132,3 +134,20 @@ def test_folders_that_cannot_be_read_are_named(videos: Path, monkeypatch: pytest
 def test_impossible_names_reach_the_reader_that_refuses_them(videos: Path) -> None:
     name = "x" * 300 + ".mp4"
     assert list(places(collected(name))) == [name]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 30])
+def test_shards_part_the_inputs_whatever_their_order(count: int) -> None:
+    jobs = [Job(Path(f"in/{n}.mp4"), Path(f"out/{n}.mp4")) for n in range(20)]
+    parts = [Shard(number, count).of(jobs) for number in range(1, count + 1)]
+    assert sorted(job.target for part in parts for job in part) == sorted(job.target for job in jobs)
+    assert parts == [Shard(number, count).of(reversed(jobs)) for number in range(1, count + 1)]
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize(
+    "text", ["0/3", "4/3", "-1/3", "1", "1/", "/3", "1/0", "a/b", "1/3/5", "\u0661/\u0663", "", "1.5/3"]
+)
+def test_a_shard_that_is_none(text: str) -> None:
+    with pytest.raises(UsageError, match="expected i/n"):
+        Shard.parse(text)

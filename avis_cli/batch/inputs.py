@@ -1,4 +1,4 @@
-"""What the user named on the command line -> the files to work on, and where the results of each go."""
+"""What the user named -> the files to work on, where the results of each go, and which part of them a shard does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from avis_cli.errors import MediaError
+from avis_cli.batch.job import Job
+from avis_cli.errors import MediaError, UsageError
 
 EXTENSIONS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".flv", ".3gp", ".wmv",
@@ -24,14 +25,6 @@ _LONGEST = 255  # bytes of a name, on nearly every file system
 
 
 @dataclass(frozen=True)
-class Job:
-    """One input and the folder its results go to."""
-
-    source: Path
-    target: Path
-
-
-@dataclass(frozen=True)
 class Found:
     """The work to do, and what is wrong with the folders that give none."""
 
@@ -39,7 +32,37 @@ class Found:
     refused: list[MediaError]
 
 
-def collect(inputs: Iterable[Path], output: Path, *, recursive: bool, note: Callable[[str], None]) -> Found:
+@dataclass(frozen=True)
+class Shard:
+    """Shard ``number`` of ``count``, counted from 1: a run split over the jobs of an array."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """``2/8``. Raises UsageError for a shard that is none."""
+        match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text, re.ASCII)
+        shard = None if match is None else cls(int(match[1]), int(match[2]))
+        if shard is None or not 1 <= shard.number <= shard.count:
+            raise UsageError(f"--shard {text!r}, expected i/n with i from 1 to n, such as 2/8")
+        return shard
+
+    def of(self, jobs: Iterable[Job]) -> list[Job]:
+        """This shard's jobs: in the order of their targets every count-th, whatever order they were found in."""
+        return sorted(jobs, key=lambda job: job.target)[self.number - 1 :: self.count]
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+def _ignore(note: str) -> None:
+    """For callers who want no notes."""
+
+
+def collect(
+    inputs: Iterable[Path], output: Path, *, recursive: bool = False, note: Callable[[str], None] = _ignore
+) -> Found:
     """A job for every file and for every video in a folder, each file once, no two with one target.
 
     The tree below a folder is mirrored under ``output``, with names that ``safe_name`` makes possible everywhere.

@@ -11,58 +11,67 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from avis_cli import __version__
-from avis_cli.cli import console
+from avis_cli.batch.inputs import Shard
+from avis_cli.batch.job import Job, Outcome
 from avis_cli.errors import OutputError
 from avis_cli.files import partial
 from avis_cli.files.output_file import output_file
-
-if TYPE_CHECKING:
-    from avis_cli.cli.inputs import Job
-    from avis_cli.cli.shard import Shard
-    from avis_cli.hub import ResolvedWeights
+from avis_cli.options import SegmentOptions
 
 _HEAD = '{\n "format": "avis-run",'
 _INTERVAL = 1.0  # seconds between two writings at least: of thousands of inputs each one is a megabyte
 
 
 class RunRecord:
-    """The record of one run into ``output``; ``shard``: of one part of it, in a file of its own.
+    """The record of one run into ``output``; ``shard``: of one shard of it, in a file of its own.
 
-    Raises OutputError if something else has the file's name.
+    ``warn`` is told if it cannot be written. Raises OutputError if something else has the file's name.
     """
 
-    def __init__(self, output: Path, jobs: Sequence[Job], settings: Mapping[str, Any], shard: Shard | None) -> None:
+    def __init__(
+        self,
+        output: Path,
+        jobs: Sequence[Job],
+        options: SegmentOptions,
+        shard: Shard | None,
+        warn: Callable[[str], None],
+    ) -> None:
         self.path = output / ("run.json" if shard is None else f"run-{shard.number}-of-{shard.count}.json")
         self._head = {
             "format": "avis-run",
             "version": 1,
             "tool": f"avis-cli {__version__}",
             "shard": None if shard is None else str(shard),
-            "settings": dict(settings),
+            "settings": options.understood(),
         }
         self._weights: dict[str, str] | None = None
         self._entries = {job.target: _entry(job, output) for job in jobs}
         self._written = 0.0
         self._failed = False
+        self._warn = warn
         _refuse_foreign(self.path)
 
-    def model(self, weights: ResolvedWeights) -> None:
-        """The weights that the run's results come from."""
-        self._weights = {"name": weights.name, "sha256": weights.sha256}
-
-    def put(self, job: Job, **values: Any) -> None:
-        """What became of a job: ``status`` complete or failed, and what else is known (JSON values)."""
-        self._entries[job.target].update(values)
+    def put(self, outcome: Outcome) -> None:
+        """What became of a job."""
+        entry = self._entries[outcome.job.target]
+        entry.update(size=outcome.size, sha256=outcome.sha256)
+        if outcome.failure is not None:
+            entry.update(status="failed", error=outcome.failure.cause)
+        else:
+            entry.update(status="complete", tracks=outcome.tracks)
+        if outcome.weights is not None:
+            name, sha256 = outcome.weights
+            self._weights = {"name": name, "sha256": sha256}
         if time.monotonic() - self._written >= _INTERVAL:
             self.write()
 
     def write(self) -> None:
-        """Replace the file. Where it cannot be written the user is told once, and the run goes on without it."""
+        """Replace the file. Where it cannot be written that is told once, and the run goes on without it."""
         document = {**self._head, "weights": self._weights, "inputs": list(self._entries.values())}
         try:
             with output_file(self.path, overwrite=True) as part:
@@ -70,7 +79,7 @@ class RunRecord:
                 part.write_text(text + "\n", encoding="ascii", newline="\n")
         except (OutputError, OSError) as error:
             if not self._failed:
-                console.warn(f"the run is not recorded: {error}")
+                self._warn(f"the run is not recorded: {error}")
             self._failed = True
         self._written = time.monotonic()
 

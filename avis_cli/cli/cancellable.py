@@ -3,8 +3,8 @@
 A signal raises its exception wherever the main thread happens to be: between the making of a folder and the promise to
 remove it, or inside a library that takes the exception for a failure of its own. So the work runs in a thread of its
 own and the main thread does nothing but wait: the signal reaches that wait, at once however long one step of the
-network takes. The work is told at its next word about progress and cleans up as after any failure; where that word is
-slow to come what it has begun to write is removed for it, and the process ends without it.
+network takes. The work is told by the token it was given, at its next word about progress, and cleans up as after any
+failure; where that word is slow to come what it has begun to write is removed for it, and the process ends without it.
 """
 
 from __future__ import annotations
@@ -16,47 +16,26 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
+from avis_cli.batch.cancel import CancelToken
 from avis_cli.files import partial
-from avis_cli.progress import Progress
 
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 PATIENCE = 0.9
-"""Seconds that called-off work has for ending by itself."""
+"""Seconds that cancelled work has for ending by itself."""
 
 _GLANCE = 0.25  # seconds: where a wait without end cannot be interrupted (Windows) a signal is seen between two
 
-_called_off = threading.Event()
 _at_work: set[threading.Thread] = set()
 
 
-class CalledOff(BaseException):
-    """Ends work that nobody wants any more; no failure, so nothing may catch it as one."""
-
-
-def go_on() -> None:
-    """Raises CalledOff where the work of this process has been called off."""
-    if _called_off.is_set():
-        raise CalledOff
-
-
-def heeding(progress: Progress) -> Progress:
-    """``progress`` whose every call also asks whether the work is still wanted."""
-
-    def told(phase: str, done: int, total: int | None) -> None:
-        go_on()
-        progress(phase, done, total)
-
-    return told
-
-
-def stoppable(work: Callable[[], Outcome]) -> Outcome:
-    """What ``work`` returns or raises; or what a signal raises in this thread, after the work has been called off."""
+def cancellable(work: Callable[[CancelToken], Result]) -> Result:
+    """What ``work`` returns or raises; or what a signal raises in this thread, after the work has been cancelled."""
+    token = CancelToken()
     if threading.current_thread() is not threading.main_thread():
-        return work()  # no signal comes here
-    outcome: Future[Outcome] = Future()
-    thread = threading.Thread(target=_settle, args=(outcome, work), name="work", daemon=True)
-    _called_off.clear()
+        return work(token)  # no signal comes here
+    outcome: Future[Result] = Future()
+    thread = threading.Thread(target=_settle, args=(outcome, work, token), name="work", daemon=True)
     try:
         _at_work.add(thread)
         thread.start()
@@ -66,7 +45,7 @@ def stoppable(work: Callable[[], Outcome]) -> Outcome:
     except BaseException:
         if not outcome.done():
             with _undisturbed():
-                _call_off(thread)
+                _cancel(thread, token)
         raise
     finally:
         if outcome.done():
@@ -74,19 +53,19 @@ def stoppable(work: Callable[[], Outcome]) -> Outcome:
 
 
 def is_unfinished() -> bool:
-    """Whether called-off work still runs, which only the end of the process ends."""
+    """Whether cancelled work still runs, which only the end of the process ends."""
     return any(thread.is_alive() for thread in _at_work)
 
 
-def _settle(outcome: Future[Outcome], work: Callable[[], Outcome]) -> None:
+def _settle(outcome: Future[Result], work: Callable[[CancelToken], Result], token: CancelToken) -> None:
     try:
-        outcome.set_result(work())
+        outcome.set_result(work(token))
     except BaseException as error:
         outcome.set_exception(error)
 
 
-def _call_off(thread: threading.Thread) -> None:
-    _called_off.set()
+def _cancel(thread: threading.Thread, token: CancelToken) -> None:
+    token.cancel()
     if thread.ident is not None:
         thread.join(PATIENCE)
     if thread.is_alive():

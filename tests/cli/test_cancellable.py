@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from avis_cli.cli import stoppable as module
-from avis_cli.cli.stoppable import go_on, heeding, stoppable
+from avis_cli.batch.cancel import CancelToken, with_cancellation
+from avis_cli.cli import cancellable as module
+from avis_cli.cli.cancellable import cancellable
 from avis_cli.files.output_file import output_file
 from avis_cli.files.output_folder import OutputFolder
 from avis_cli.progress import silent
@@ -41,29 +42,28 @@ def interrupt_after(*seconds: float) -> None:
         threading.Timer(pause, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
-def seconds_until_interrupted(work: Callable[[], object]) -> float:
+def seconds_until_interrupted(work: Callable[[CancelToken], object]) -> float:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        stoppable(work)
+        cancellable(work)
     return time.monotonic() - began
 
 
 def test_what_work_returns() -> None:
-    assert stoppable(lambda: 7) == 7
+    assert cancellable(lambda token: 7) == 7
 
 
 def test_what_work_raises() -> None:
-    def work() -> None:
+    def work(token: CancelToken) -> None:
         raise ValueError("its own")
 
     with pytest.raises(ValueError, match="its own"):
-        stoppable(work)
+        cancellable(work)
 
 
 def test_work_that_speaks_ends_by_itself(tmp_path: Path) -> None:
-    progress = heeding(silent)
-
-    def work() -> None:
+    def work(token: CancelToken) -> None:
+        progress = with_cancellation(silent, token)
         with output_file(tmp_path / "new" / "film.mp4") as part:
             part.write_bytes(b"half")
             while True:
@@ -77,12 +77,12 @@ def test_work_that_speaks_ends_by_itself(tmp_path: Path) -> None:
 
 
 def test_work_that_is_silent_is_left_behind_and_what_it_wrote_removed(tmp_path: Path, release: threading.Event) -> None:
-    def work() -> None:
+    def work(token: CancelToken) -> None:
         with OutputFolder(tmp_path / "deep" / "clip") as folder, output_file(tmp_path / "film.mp4") as part:
             (folder / "tracks.json").write_text("{}")
             part.write_bytes(b"half")
             release.wait(30)
-            go_on()
+            token.check()
 
     interrupt_after(0.1)
     assert seconds_until_interrupted(work) < 2
@@ -91,10 +91,10 @@ def test_work_that_is_silent_is_left_behind_and_what_it_wrote_removed(tmp_path: 
 
 
 def test_pressed_twice(tmp_path: Path, release: threading.Event) -> None:
-    def work() -> None:
+    def work(token: CancelToken) -> None:
         with OutputFolder(tmp_path / "clip"):
             release.wait(30)
-            go_on()
+            token.check()
 
     interrupt_after(0.1, 0.4)
     assert seconds_until_interrupted(work) < 2
@@ -105,13 +105,13 @@ def test_results_that_were_complete_stay(tmp_path: Path, release: threading.Even
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "tracks.json").write_text("old")
 
-    def work() -> None:
+    def work(token: CancelToken) -> None:
         with OutputFolder(tmp_path / "new") as folder:
             (folder / "tracks.json").write_text("new")
         with OutputFolder(tmp_path / "old", overwrite=True) as folder:
             (folder / "tracks.json").write_text("never")
             release.wait(30)
-            go_on()
+            token.check()
 
     interrupt_after(0.2)
     seconds_until_interrupted(work)
@@ -120,9 +120,8 @@ def test_results_that_were_complete_stay(tmp_path: Path, release: threading.Even
 
 
 def test_an_interrupt_that_the_work_takes_for_its_own_failure() -> None:
-    progress = heeding(silent)
-
-    def work() -> str:
+    def work(token: CancelToken) -> str:
+        progress = with_cancellation(silent, token)
         try:
             while True:
                 progress("listening", 1, 2)
@@ -134,20 +133,20 @@ def test_an_interrupt_that_the_work_takes_for_its_own_failure() -> None:
 
 
 def test_work_after_an_interrupted_one() -> None:
-    def work(seconds: float) -> str:
+    def work(token: CancelToken, seconds: float) -> str:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            go_on()
+            token.check()
         return "done"
 
     interrupt_after(0.1)
-    seconds_until_interrupted(lambda: work(20))
-    assert stoppable(lambda: work(0.01)) == "done"
+    seconds_until_interrupted(lambda token: work(token, 20))
+    assert cancellable(lambda token: work(token, 0.01)) == "done"
 
 
 def test_from_another_thread() -> None:
     found: list[int] = []
-    thread = threading.Thread(target=lambda: found.append(stoppable(lambda: 5)))
+    thread = threading.Thread(target=lambda: found.append(cancellable(lambda token: 5)))
     thread.start()
     thread.join()
     assert found == [5]

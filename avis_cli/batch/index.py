@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from avis_cli.cli import console
+from avis_cli.batch.job import Job
 from avis_cli.errors import OutputError
-
-if TYPE_CHECKING:
-    from avis_cli.cli.inputs import Job
 
 _NAME = "index.html"
 _MARK = b"<title>What sounds in "  # near the beginning of every index that avis wrote
 
 
-def write_run_index(output: Path, jobs: Iterable[Job]) -> None:
+def write_run_index(output: Path, jobs: Iterable[Job], warn: Callable[[str], None]) -> None:
     """List every report that the jobs have by now, whichever run or part of a run made it; with none, no page.
 
-    Where the page cannot be written the user is told: the results themselves are complete.
+    Where the page cannot be written ``warn`` is told: the results themselves are complete.
     """
     from avis_cli.files.output_file import output_file
     from avis_cli.writers.report import read_summary, write_index
@@ -33,7 +29,7 @@ def write_run_index(output: Path, jobs: Iterable[Job]) -> None:
         try:
             entries.append((report, read_summary(report)))
         except OutputError as error:
-            console.warn(str(error))
+            warn(str(error))
     if not entries:
         return
     page = output / _NAME
@@ -43,4 +39,4 @@ def write_run_index(output: Path, jobs: Iterable[Job]) -> None:
         with output_file(page, overwrite=True) as part:
             write_index(part, entries)
     except (OutputError, OSError) as error:
-        console.warn(f"there is no index of the run: {error}")
+        warn(f"there is no index of the run: {error}")

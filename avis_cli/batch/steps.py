@@ -1,0 +1,217 @@
+"""What is done with one input: looked at, computed, written, to a complete folder of results or none."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avis_cli.batch import network
+from avis_cli.batch.cancel import CancelToken, with_cancellation
+from avis_cli.batch.events import EventSink, progress_of, warner
+from avis_cli.batch.job import FoundTrack, Job, Outcome, RunSettings, concerns_all
+from avis_cli.errors import AvisError, MediaError
+from avis_cli.progress import Progress
+
+if TYPE_CHECKING:
+    from avis_cli.files.output_folder import OutputFolder
+    from avis_cli.hub import ResolvedWeights
+    from avis_cli.inference.model import Model
+    from avis_cli.media.clip import ClipInfo
+    from avis_cli.results.clip import ClipResult
+
+
+@dataclass(frozen=True)
+class PreparedJob:
+    """An input that can be worked on. ``sha256``: of the file; ``is_done``: its results are there already."""
+
+    job: Job
+    clip: ClipInfo
+    sha256: str
+    fingerprint: str
+    weights: ResolvedWeights
+    is_done: bool
+
+
+class JobSteps:
+    """The steps of every job of a run; the weights are found when the first job is prepared, and loaded when the first
+    one needs them.
+
+    Steps of several jobs may run at once in threads of one process, ``compute`` once at a time for each device.
+    """
+
+    def __init__(self, settings: RunSettings, events: EventSink, cancel: CancelToken) -> None:
+        self._settings, self._events, self._cancel = settings, events, cancel
+        self._options = settings.options
+        self._weights: ResolvedWeights | None = None
+        self._weights_lock = threading.Lock()
+        self._models: dict[int, Model] = {}
+
+    def run(self, job: Job) -> Outcome:
+        """All steps of one job, one after another. Raises what ends it."""
+        prepared = self.prepare(job)
+        if prepared.is_done:
+            return self.skipped(prepared)
+        folder = self.folder(prepared)
+        with folder as partial:
+            result = self.compute(prepared, 0)
+            self.write(prepared, folder, partial, result)
+        return self.done(prepared, result)
+
+    def prepare(self, job: Job) -> PreparedJob:
+        """All that can be found out about a job without the network, which then cannot fail for it.
+
+        Raises AvisError for what can be seen to fail.
+        """
+        from avis_cli.files.output_folder import checksum, fingerprint, is_complete
+
+        clip = self._look(job)
+        weights = self._find_weights()
+        try:
+            sha256 = checksum(job.source, self._progress(job))
+        except OSError as error:
+            raise MediaError(f"cannot be read: {error.strerror or error}", file=job.source) from error
+        made_from = fingerprint(sha256, {**self._options.understood(), "weights": weights.sha256})
+        is_done = self._may_skip(job) and is_complete(job.target, made_from)
+        prepared = PreparedJob(job, clip, sha256, made_from, weights, is_done)
+        if is_done:
+            _tidy(job)
+        else:
+            self.folder(prepared).prepare()
+        return prepared
+
+    def would_segment(self, job: Job) -> bool:
+        """Whether a job would be computed; False if its results are there. Raises AvisError if it would be refused."""
+        if self._may_skip(job):
+            return not self.prepare(job).is_done
+        self._look(job)
+        return True
+
+    def folder(self, prepared: PreparedJob) -> OutputFolder:
+        """The folder that a job's results go to."""
+        from avis_cli.files.output_folder import OutputFolder
+
+        return OutputFolder(prepared.job.target, overwrite=self._settings.overwrite, fingerprint=prepared.fingerprint)
+
+    def compute(self, prepared: PreparedJob, worker: int) -> ClipResult:
+        """The result of one input from the network on the device of ``worker``."""
+        import avis_cli.segment as pipeline
+
+        job, model = prepared.job, self._load(prepared.weights, worker)
+        try:
+            return pipeline.segment(
+                job.source, model, self._options, progress=self._progress(job), warn=warner(self._events, job)
+            )
+        except AvisError as error:
+            if error.file is None and not concerns_all(error):
+                error.file = os.fspath(job.source)
+            raise
+
+    def write(self, prepared: PreparedJob, folder: OutputFolder, partial: Path, result: ClipResult) -> None:
+        """Every result that is wanted into ``partial``, what ``folder`` is called until it is complete.
+
+        Raises MediaError if the input is no longer what it was when the job was prepared.
+        """
+        from avis_cli.writers.masks import write_masks
+        from avis_cli.writers.overlay import overlay_clip
+        from avis_cli.writers.report import report_clip
+        from avis_cli.writers.tracks import write_tracks
+
+        job, clip, options = prepared.job, prepared.clip, self._options
+        progress, warn = self._progress(job), warner(self._events, job)
+        if "tracks" in options.only:
+            write_tracks(partial / "tracks.json", result)
+        if "masks" in options.only:
+            write_masks(partial / "masks", result, colours=options.draw.colours, progress=progress)
+        if "overlay" in options.only:
+            overlay_clip(
+                partial / "overlay.mp4", result, job.source, clip, until=options.end,
+                style=options.draw, progress=progress, warn=warn, **options.limits,
+            )  # fmt: skip
+        if "report" in options.only:
+            overlay = "overlay.mp4" if "overlay" in options.only else None
+            report_clip(
+                partial / "report.html", result, job.source, clip, overlay=overlay, colours=options.draw.colours,
+                warn=warn, **options.limits,
+            )  # fmt: skip
+        _require_unchanged(prepared)
+        folder.about["tracks"] = len(result.tracks)
+
+    def done(self, prepared: PreparedJob, result: ClipResult) -> Outcome:
+        """The outcome of a job whose results are complete now."""
+        found = tuple(FoundTrack(track.id, track.label, track.score, tuple(track.sounding)) for track in result.tracks)
+        return self._complete(prepared, Outcome(prepared.job, "done", len(found), found))
+
+    def skipped(self, prepared: PreparedJob) -> Outcome:
+        """The outcome of a job whose results were there before."""
+        from avis_cli.files.output_folder import read_about
+
+        tracks = read_about(prepared.job.target).get("tracks")
+        return self._complete(prepared, Outcome(prepared.job, "skipped", tracks if isinstance(tracks, int) else None))
+
+    def _complete(self, prepared: PreparedJob, outcome: Outcome) -> Outcome:
+        clip, start, end = prepared.clip, self._options.start, self._options.end
+        # as far as the headers can be believed
+        seconds = max(0.0, float((clip.duration if end is None else min(end, clip.duration)) - start))
+        return replace(
+            outcome,
+            seconds=seconds,
+            size=None if clip.identity is None else clip.identity[0],
+            sha256=prepared.sha256,
+            weights=(prepared.weights.name, prepared.weights.sha256),
+        )
+
+    def _progress(self, job: Job | None) -> Progress:
+        return with_cancellation(progress_of(self._events, job), self._cancel)
+
+    def _look(self, job: Job) -> ClipInfo:
+        # what can be seen to fail without the network fails before it is found and loaded
+        from avis_cli.files.output_folder import OutputFolder
+        from avis_cli.media import decode
+
+        clip = decode.probe(job.source, audio_track=self._options.audio_track, **self._options.limits)
+        if not (self._options.allow_silent or self._options.mute):
+            clip.require_sound()
+        if not self._may_skip(job):
+            OutputFolder(job.target, overwrite=self._settings.overwrite).prepare()
+        return clip
+
+    def _may_skip(self, job: Job) -> bool:
+        return self._settings.skip_existing and os.path.lexists(job.target)
+
+    def _find_weights(self) -> ResolvedWeights:
+        with self._weights_lock:
+            if self._weights is None:
+                settings = self._settings
+                self._weights = network.find_weights(
+                    settings.model, offline=settings.offline, note=self._events.note, progress=self._progress(None)
+                )
+            return self._weights
+
+    def _load(self, weights: ResolvedWeights, worker: int) -> Model:
+        if worker not in self._models:
+            device = self._settings.devices[worker]
+            self._models[worker] = network.load(weights, device, self._options.precision, self._events.warn)
+        return self._models[worker]
+
+
+def _require_unchanged(prepared: PreparedJob) -> None:
+    from avis_cli.media.container import file_identity
+
+    try:
+        same = file_identity(prepared.job.source) == prepared.clip.identity
+    except OSError:
+        same = False
+    if not same:
+        raise MediaError(
+            "the file has changed while it was read", hint="run again when it is complete", file=prepared.job.source
+        )
+
+
+def _tidy(job: Job) -> None:
+    """Remove what a killed run left beside results that were complete before."""
+    from avis_cli.files import partial
+
+    partial.remove_leftovers(job.target)

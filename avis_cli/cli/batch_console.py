@@ -1,0 +1,79 @@
+"""A run on the console: results on stdout as they are complete, failures and notes on stderr, a bar on a terminal."""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+from typing import Any
+
+from avis_cli.batch.job import Job, Outcome
+from avis_cli.cli import console
+from avis_cli.cli.progress_bars import Bars, BatchProgress
+
+
+class ConsoleEvents:
+    """``with ConsoleEvents(...) as events:`` shows progress until the block ends.
+
+    ``as_json``: a line of JSON for each input in place of its results' folder; ``many``: one bar that counts inputs in
+    place of one for each phase.
+    """
+
+    def __init__(self, *, as_json: bool, many: bool) -> None:
+        self._as_json, self._many = as_json, many
+        self._bars: Bars | BatchProgress | None = None
+
+    def __enter__(self) -> ConsoleEvents:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        console.show(None)
+        if self._bars is not None:
+            self._bars.close()
+
+    def started(self, total: int) -> None:
+        if console.draws():
+            self._bars = BatchProgress(total) if self._many else Bars()
+            console.show(self._bars)
+
+    def progress(self, job: Job | None, phase: str, done: int, total: int | None) -> None:
+        if isinstance(self._bars, BatchProgress):
+            self._bars.progress(job, phase, done, total)
+        elif self._bars is not None:
+            self._bars(phase, done, total)
+
+    def note(self, text: str) -> None:
+        console.note(text)
+
+    def warn(self, text: str) -> None:
+        console.warn(text)
+
+    def outcome(self, outcome: Outcome) -> None:
+        job = outcome.job
+        if outcome.failure is not None:
+            console.report(outcome.failure, job.source)
+            self._step()
+            return
+        if outcome.status == "skipped":
+            console.note(f"{job.source}: done before, skipped")
+        self._step()
+        console.result(json.dumps(_summary(outcome)) if self._as_json else str(job.target))
+
+    def _step(self) -> None:
+        if isinstance(self._bars, BatchProgress):
+            self._bars.step()
+
+
+def _summary(outcome: Outcome) -> dict[str, Any]:
+    job = outcome.job
+    summary = {"input": str(job.source), "output": str(job.target), "skipped": outcome.status == "skipped"}
+    if outcome.status == "skipped":
+        return summary
+    return {
+        **summary,
+        "tracks": [
+            {"id": track.id, "category": track.category, "score": track.score, "sounding": track.sounding}
+            for track in outcome.found
+        ],
+    }
