@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from avis_cli.errors import AvisError
+from avis_cli.text import printable
 
 if TYPE_CHECKING:
     from avis_cli.progress import Progress
@@ -73,7 +73,7 @@ def error(text: str) -> None:
     """One line on stderr, whatever is in the text."""
     if _state.bars is not None:
         _state.bars.hide()
-    _write(sys.stderr, f"avis: {one_line(text)}")
+    _write(sys.stderr, f"avis: {printable(text)}")
 
 
 def report(failure: BaseException, file: object = None) -> None:
@@ -96,12 +96,6 @@ def _describe(failure: BaseException) -> str:
         return "out of memory; do less at once (a part with --start and --end), or take another --device"
     cause = " ".join(f"{type(failure).__name__}: {failure}".split())
     return f"unexpected failure: {cause}; run again with --debug and report it"
-
-
-def one_line(text: str) -> str:
-    """``text`` with what a terminal would act upon (line breaks, escapes) or could not show as escapes."""
-    bad = {"Cc", "Cs", "Zl", "Zp"}
-    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in bad else c for c in text)
 
 
 def _write(stream: TextIO | None, text: str) -> None:

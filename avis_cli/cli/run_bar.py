@@ -11,6 +11,7 @@ from typing import Any
 
 from avis_cli.cli import console
 from avis_cli.progress import Progress, silent
+from avis_cli.text import printable
 
 _FORMAT = "{desc} |{bar}| {n_fmt}/{total_fmt} files [{elapsed}<{remaining}]"
 _NAME = 24  # characters of a file's name that are shown
@@ -30,7 +31,7 @@ class RunBar(console._Bars):
 
     def of(self, source: Path) -> Progress:
         """The progress callback of one input's work."""
-        name = console.one_line(source.name)
+        name = printable(source.name)
         name = name if len(name) <= _NAME else f"{name[: _NAME - 1]}\u2026"
 
         def progress(phase: str, done: int, total: int | None) -> None:
