@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from avis_cli.text import printable
+
 
 class AvisError(Exception):
     """A failure that the user can act on.
@@ -15,7 +17,7 @@ class AvisError(Exception):
     ``cause`` says what was got and what was expected, ``hint`` what to do, ``file`` names the input. ``usage``: what
     was given is of a kind that can never do, a folder for a file or the other way round: the exit code is that of
     wrong usage.
-    ``str(error)`` is the one line ``FILE: cause; hint`` without a line break.
+    ``str(error)`` is the one line ``FILE: cause; hint``, in which nothing moves a terminal's cursor.
     """
 
     exit_code = 1
@@ -39,8 +41,8 @@ class AvisError(Exception):
         line = self.cause if self.hint is None else f"{self.cause}; {self.hint}"
         if self.file is not None:
             line = f"{self.file}: {line}"
-        # file names may hold line breaks or bytes that are not text: the message stays one printable line
-        return " ".join(line.encode("utf-8", "backslashreplace").decode("utf-8").splitlines())
+        # file names may hold anything: line breaks, escape sequences, bytes that are not text
+        return printable(" ".join(line.splitlines()))
 
 
 class UsageError(AvisError):

@@ -16,6 +16,7 @@ PACKAGE = Path(avis_cli.__file__).parent
 
 # room -> rooms it may import besides those of EVERYWHERE and itself
 ALLOWED: dict[str, set[str]] = {
+    "text": set(),
     "errors": set(),
     "progress": set(),
     "callable_module": set(),
@@ -40,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "__main__": {"cli"},
 }  # fmt: skip
-EVERYWHERE = {"errors", "progress", "callable_module"}
+EVERYWHERE = {"errors", "progress", "callable_module", "text"}
 TENSORS = {"nn", "models", "hub", "inference", "segment", "train"}
 HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS, "typer": {"cli"}, "tqdm": {"cli", "hub"}}
 

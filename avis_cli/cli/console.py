@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 import warnings
 from dataclasses import dataclass
 from typing import Annotated, Protocol, TextIO
@@ -11,6 +10,7 @@ from typing import Annotated, Protocol, TextIO
 import typer
 
 from avis_cli.batch.job import Failure
+from avis_cli.text import printable
 
 
 class Drawn(Protocol):
@@ -83,7 +83,7 @@ def error(text: str) -> None:
     """One line on stderr, whatever is in the text."""
     if _state.bars is not None:
         _state.bars.hide()
-    _write(sys.stderr, f"avis: {one_line(text)}")
+    _write(sys.stderr, f"avis: {printable(text)}")
 
 
 def report(failure: BaseException | Failure, file: object = None) -> None:
@@ -105,12 +105,6 @@ def _describe(failure: Failure) -> str:
         return "out of memory; do less at once (a part with --start and --end), or take another --device"
     cause = " ".join(failure.cause.split())
     return f"unexpected failure: {cause}; run again with --debug and report it"
-
-
-def one_line(text: str) -> str:
-    """``text`` with what a terminal would act upon (line breaks, escapes) or could not show as escapes."""
-    bad = {"Cc", "Cs", "Zl", "Zp"}
-    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in bad else c for c in text)
 
 
 def _write(stream: TextIO | None, text: str) -> None:

@@ -12,6 +12,7 @@ from avis_cli.cli import console
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.parameters import takes_options
 from avis_cli.options import SegmentOptions
+from avis_cli.text import printable
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -38,7 +39,7 @@ def info(
         console.result(json.dumps(describe(clip), ensure_ascii=True))
         return
     for line in _text(clip):
-        console.result(console.one_line(line))  # tags inside a file may hold anything
+        console.result(printable(line))  # tags inside a file may hold anything
 
 
 def describe(clip: ClipInfo) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from avis_cli.batch.cancel import CancelToken, with_cancellation
 from avis_cli.batch.job import Job
 from avis_cli.cli import console
 from avis_cli.progress import Progress, silent
+from avis_cli.text import printable
 
 
 @contextmanager
@@ -130,5 +131,5 @@ class BatchProgress:
 
 
 def _shortened(name: str) -> str:
-    name = console.one_line(name)
+    name = printable(name)
     return name if len(name) <= _NAME else f"{name[: _NAME - 1]}\u2026"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from avis_cli.export.request import Request, category_name, plain, track_label
 from avis_cli.results.clip import ClipResult, Track
+from avis_cli.text import spreadsheet_safe
 
 CSV_COLUMNS = ("file", "track", "category_id", "category", "score", "start", "end")
 
@@ -98,14 +99,16 @@ def write_audacity(target: Path, result: ClipResult, request: Request) -> None:
 def write_csv(target: Path, result: ClipResult, request: Request) -> None:
     """Times in seconds from the clip's first frame, numbers at full precision; quoted as RFC 4180 says, UTF-8.
 
-    A track that never sounds has one row without times.
+    A track that never sounds has one row without times. Names that a spreadsheet would take for formulas are set
+    behind an apostrophe.
     """
     with target.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(CSV_COLUMNS)
         for track in result.tracks:
             name = category_name(track.category_id, track.label)
-            head = (plain(result.source.file), track.id, track.category_id, name, track.score)
+            file_name, name = spreadsheet_safe(plain(result.source.file)), spreadsheet_safe(name)
+            head = (file_name, track.id, track.category_id, name, track.score)
             spans = [(repr(start), repr(end)) for start, end in track.sounding]
             for span in spans or [("", "")]:
                 rows.writerow((*head, *span))

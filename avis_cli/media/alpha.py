@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,12 @@ from typing import Any
 import av
 import numpy as np
 from av.container import OutputContainer
-from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from avis_cli.errors import MediaError, OutputError
 from avis_cli.media.clip import ClipInfo, Frame
 from avis_cli.media.encode import clock_of, describe_stream, with_durations, writing
+from avis_cli.media.picture import to_limited_bt709
 from avis_cli.progress import Progress, silent
 
 _USUAL_RATE = 25  # frames per second where the clip does not tell
@@ -96,7 +95,10 @@ def write_video_with_alpha(
     try:
         with writing(path):
             # the prefix keeps FFmpeg from reading a protocol into the name
-            out = av.open("file:" + os.path.abspath(os.fsdecode(path)), "w", format=form.container)
+            name = "file:" + os.path.abspath(os.fsdecode(path))
+            # bit-exact: WebM's own numbers are random otherwise, and no two files would be the same
+            options = {"fflags": "+bitexact"} if form.container == "webm" else {}
+            out = av.open(name, "w", format=form.container, container_options=options)
             stream = _add_stream(out, form, opening[0][0], clip, clock)
         durations: dict[int, int] = {}
         pictures = _pictures(chain(opening, spans), opacity, form, zero, clock, durations)
@@ -133,25 +135,10 @@ def _pictures(
         tick = max(round((frame.time - zero) * clock), after)
         after = tick + 1
         durations[tick] = max(round((frame.time - zero + duration) * clock) - tick, 1)
-        picture = av.VideoFrame.from_ndarray(np.dstack([frame.image, opacity(frame)]), "rgba").reformat(
-            format=form.pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, **_one_thread()
-        )
+        rgba = np.dstack([frame.image, opacity(frame)])
+        picture = to_limited_bt709(av.VideoFrame.from_ndarray(rgba, "rgba"), form.pixels)
         picture.pts, picture.time_base = tick, Fraction(1, clock)
         yield picture
-
-
-@lru_cache(maxsize=1)
-def _one_thread() -> dict[str, Any]:
-    """What keeps PyAV from converting a picture in several threads at once.
-
-    FFmpeg 8 then damages a row here and there where the width is no multiple of 16 and the result has more than 8 bits
-    (854x480: one picture in four). A PyAV that does not know the option uses one thread.
-    """
-    try:
-        av.VideoFrame(16, 16, "rgb24").reformat(format="rgba", threads=1)
-    except TypeError:
-        return {}
-    return {"threads": 1}
 
 
 def _add_stream(out: OutputContainer, form: _Form, first: Frame, clip: ClipInfo, clock: int) -> Any:

@@ -17,11 +17,11 @@ from typing import Any
 import av
 import numpy as np
 from av.container import OutputContainer
-from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from avis_cli.errors import MediaError, OutputError
 from avis_cli.media.clip import ClipInfo, Frame
+from avis_cli.media.picture import to_limited_bt709
 from avis_cli.media.soundtrack import Soundtrack, can_copy, open_soundtrack
 from avis_cli.progress import Progress, silent
 
@@ -29,6 +29,8 @@ _CRF = "18"  # visually close to the source
 _LARGEST_CLOCK = 2**31 - 1  # ticks per second that MP4 can name
 _FINE_CLOCK = 90_000  # ticks per second where no common clock fits
 _USUAL_STEP = Fraction(1, 25)  # seconds of the last frame where nothing tells
+# of an encoder, whatever the machine has: x264 cuts a picture into as many slices, so the bytes depend on it
+_THREADS = 4
 _BT709, _LIMITED = 1, 1  # colour description and range, ITU-T H.273
 
 
@@ -138,9 +140,7 @@ class _Writer:
         self._end = frame.time - self._zero + duration
         self._durations[tick] = max(round(self._end * self._clock) - tick, 1)
         self._next = tick + 1
-        picture = av.VideoFrame.from_ndarray(_even(image), "rgb24").reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-        )
+        picture = to_limited_bt709(av.VideoFrame.from_ndarray(_even(image), "rgb24"), "yuv420p")
         picture.pts, picture.time_base = tick, Fraction(1, self._clock)
         with writing(self._path):
             self._mux(self._video.encode(picture))
@@ -179,9 +179,10 @@ def _add_video(out: OutputContainer, width: int, height: int, clip: ClipInfo, cl
 
 
 def describe_stream(stream: Any, clip: ClipInfo, clock: int) -> None:
-    """Say what the pictures are: BT.709 of limited range, pixels as wide as the source's, times in ticks of ``clock``
-    to a second."""
+    """Say what the pictures are (BT.709 of limited range, pixels as wide as the source's, ``clock`` ticks to a second)
+    and in how many threads they are encoded."""
     context = stream.codec_context
+    context.thread_count = _THREADS
     context.time_base = Fraction(1, clock)
     context.sample_aspect_ratio = clip.sample_aspect_ratio
     context.colorspace = context.color_primaries = context.color_trc = _BT709

@@ -19,6 +19,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 
@@ -130,12 +131,36 @@ def to_rgb(frame: av.VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
     return _converted(frame, width, height, "rgb24")
 
 
-def _converted(frame: av.VideoFrame, width: int, height: int, form: str) -> NDArray[Any]:
+def _converted(frame: av.VideoFrame, width: int, height: int, pixel_format: str) -> NDArray[Any]:
     try:
-        return frame.reformat(width, height, form).to_ndarray()
+        return reformat(frame, pixel_format, width=width, height=height).to_ndarray()
     except av.FFmpegError:  # colour tags that mean nothing to the converter: as if there were none
         frame.colorspace, frame.color_range = _UNSPECIFIED, 0
-        return frame.reformat(width, height, form).to_ndarray()
+        return reformat(frame, pixel_format, width=width, height=height).to_ndarray()
+
+
+def to_limited_bt709(frame: av.VideoFrame, pixel_format: str) -> av.VideoFrame:
+    """An RGB picture as an encoder takes it: BT.709 in limited range."""
+    return reformat(frame, pixel_format, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+
+
+def reformat(frame: av.VideoFrame, pixel_format: str, **options: Any) -> av.VideoFrame:
+    """``frame.reformat`` in one thread: the same picture always gives the same bytes, however busy the machine is.
+
+    In several threads FFmpeg 8 damages a row here and there where the width is no multiple of 16 and the result has
+    more than 8 bits (854x480: one picture in four).
+    """
+    return frame.reformat(format=pixel_format, **_one_thread(), **options)
+
+
+@lru_cache(maxsize=1)
+def _one_thread() -> dict[str, Any]:
+    """The option of ``reformat`` for that; a PyAV that does not know it (before 17) uses one thread."""
+    try:
+        av.VideoFrame(16, 16, "rgb24").reformat(format="rgba", threads=1)
+    except TypeError:
+        return {}
+    return {"threads": 1}
 
 
 def peculiarities(frame: av.VideoFrame) -> list[str]:

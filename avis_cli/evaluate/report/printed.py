@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from avis_cli.evaluate.instances.scores import Headline
 from avis_cli.evaluate.report.scores_file import METRICS, Pair, Report
 from avis_cli.evaluate.report.tables import Table, number
+from avis_cli.text import printable, spreadsheet_safe
 
 # metric -> how the overall table calls it; parts are set in below what they are parts of
 LABELS = {
@@ -95,14 +96,24 @@ def _breakdown(title: str, entries: dict[str, Pair]) -> Table:
 
 
 def to_csv(report: Report) -> str:
-    """One row per scope (all, category, video), name and meaning; metrics at full precision, empty where undefined."""
+    """One row per scope (all, category, video), name and meaning; metrics at full precision, empty where undefined.
+
+    Names are one line each; what a spreadsheet would take for a formula is set behind an apostrophe.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["scope", "name", "meaning", *METRICS])
     for scope, name, pair in _scopes(report):
         for meaning, headline in (("released", pair.released), ("corrected", pair.corrected)):
             values = (getattr(headline, metric) for metric in METRICS)
-            writer.writerow([scope, name, meaning, *("" if value is None else f"{value:.17g}" for value in values)])
+            writer.writerow(
+                [
+                    scope,
+                    spreadsheet_safe(printable(name)),
+                    meaning,
+                    *("" if value is None else f"{value:.17g}" for value in values),
+                ]
+            )
     return stream.getvalue()
 
 

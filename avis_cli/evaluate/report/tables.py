@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from avis_cli.text import printable
+
 WIDTH = 100  # columns
 _GAPS = ("  ", " ")  # between columns: the first that fits
 _SHORTEST_NAME = 8
@@ -26,14 +28,14 @@ class Table:
 
     def text(self) -> str:
         """Aligned columns; names that do not fit are cut."""
-        lines = [self.header, *([_printable(cell) for cell in row] for row in self.rows)]
+        lines = [self.header, *([printable(cell) for cell in row] for row in self.rows)]
         widths = [max(len(row[column]) for row in lines) for column in range(len(self.header))]
         gap = next((gap for gap in _GAPS if _total(widths, gap) <= WIDTH), _GAPS[-1])
         for column in (0, *sorted(self.left, reverse=True)):
             surplus = _total(widths, gap) - WIDTH
             if surplus > 0:
                 widths[column] = max(min(widths[column], _SHORTEST_NAME), widths[column] - surplus)
-        out = [cut(_printable(self.title), WIDTH)]
+        out = [cut(printable(self.title), WIDTH)]
         if self.groups:
             out.append(self._group_line(widths, gap))
         out += [self._line(row, widths, gap) for row in lines]
@@ -80,14 +82,9 @@ def cut_path(path: str, width: int) -> str:
     return path if len(path) <= width else ".." + path[len(path) - width + 2 :]
 
 
-def _printable(text: str) -> str:
-    """Names come from files: nothing in them moves the cursor or ends the line."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
-
-
 def _escaped(cell: str) -> str:
     # two spaces set a name in: Markdown would swallow them
-    shown = " ".join(_printable(cell).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
+    shown = " ".join(printable(cell).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").split())
     return f"&emsp;{shown}" if cell.startswith("  ") else shown
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from avis_cli.evaluate.report.cost import cost_tables, find_costs
 from avis_cli.evaluate.report.printed import breakdowns, overall, to_csv
 from avis_cli.evaluate.report.scores_file import METRICS, Pair, Report, document_of, read_scores, report_of
 from avis_cli.evaluate.report.tables import WIDTH, Table, signed
+from avis_cli.text import printable
 
 DEV = paths.DATA / "evaluation" / "dev"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -101,8 +103,20 @@ def test_markdown_has_as_many_cells_as_the_table(rows: list[list[str]]) -> None:
 
 def test_names_cannot_move_the_cursor_or_end_the_line() -> None:
     table = Table("a\x1b[2J title", ["", "x"], [["har\np\x1b]0;\x07\ud800", "1"]])
-    assert table.text().splitlines() == ["a?[2J title", "             x", "har?p?]0;??  1"]
+    title, header, row = table.text().splitlines()
+    assert (title, header.strip()) == (r"a\x1b[2J title", "x")
+    assert row == r"har\np\x1b]0;\x07\ud800  1"
     assert all(line.isprintable() for line in table.markdown().splitlines())
+
+
+def test_no_name_in_the_csv_is_a_formula(report: Report) -> None:
+    names = ["=cmd|' /C calc'!A0", "+1+1", "-5", "@x", "\t=1", "\r=1", "plain"]
+    entries = dict.fromkeys(names, report.overall)
+    rows = list(csv.reader(io.StringIO(to_csv(replace(report, categories=entries, videos=entries)), newline="")))
+    assert {row[1].removeprefix("'") for row in rows[3:]} == {printable(name) for name in names}
+    for cell in itertools.chain.from_iterable(rows):
+        if cell[:1] and cell[0] in "=+-@\t\r":
+            float(cell)
 
 
 def test_csv_holds_every_number_exactly(report: Report) -> None:
