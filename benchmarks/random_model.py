@@ -12,8 +12,8 @@ import torch
 
 from avis_cli.inference.masks import candidates
 from avis_cli.inference.model import Model
-from avis_cli.models.avism.build import build
 from avis_cli.models.avism.config import PRESETS
+from avis_cli.models.avism.system import build
 from avis_cli.models.tokens import FrameTokens, TrackQueries
 from avis_cli.nn.vggish import Vggish
 

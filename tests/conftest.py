@@ -31,8 +31,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from avis_cli.hub import weights_file
-    from avis_cli.models.avism.build import build
     from avis_cli.models.avism.config import PRESETS
+    from avis_cli.models.avism.system import build
 
     torch.manual_seed(7)
     network = build(PRESETS["avism-tiny"])

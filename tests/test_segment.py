@@ -16,7 +16,7 @@ import avis_cli
 import avis_cli.inference.frames
 import avis_cli.segment as pipeline
 from avis_cli.errors import MediaError, UsageError
-from avis_cli.inference import feature_store
+from avis_cli.inference import mask_frames as feature_store
 from avis_cli.inference.frames import network_size
 from avis_cli.media import decode
 from avis_cli.results import run_length

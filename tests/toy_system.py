@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from avis_cli.models.recipe import BatchShape, Recipe
 from avis_cli.models.system import ClipConfig, Match, System
 from avis_cli.models.tokens import FrameTokens, TrackQueries, sounding
-from avis_cli.models.training import Learner, Training
+from avis_cli.models.training import BatchShape, Learner, Recipe, Training
 from avis_cli.nn.clip_batch import ClipBatch
 
 TOY = ClipConfig(

@@ -8,7 +8,7 @@ import numpy as np
 
 from avis_cli.datasets.synth.layout import SplitRequest, write_split
 from avis_cli.models.avism.recipe import AvismRecipe
-from avis_cli.models.recipe import BatchShape
+from avis_cli.models.training import BatchShape
 from avis_cli.nn.set_losses import LossWeights
 from avis_cli.train.clips import RawClip
 

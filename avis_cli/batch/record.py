@@ -1,17 +1,18 @@
-"""``run.json``: the readable record of a run over several inputs, in the folder their results go to.
+"""What a run over several inputs leaves beside their results: ``run.json``, and ``index.html`` with all reports.
 
-What is complete is decided by each folder of results itself, never by this file. It says what was asked for and what
-became of every input: settings, checksums of the weights and inputs, status and number of tracks. It is rewritten as
-the run goes, each time as a whole, and holds nothing that differs from one run to the next: no times, no machine, not
-whether a result was made now or found. So a run that was killed and run again ends with the same bytes as one that
-was left alone.
+What is complete is decided by each folder of results itself, never by these files. ``run.json`` says what was asked for
+and what became of every input: settings, checksums of the weights and inputs, status and number of tracks. It is
+rewritten as the run goes, each time as a whole, and holds nothing that differs from one run to the next: no times, no
+machine, not whether a result was made now or found. So a run that was killed and run again ends with the same bytes as
+one that was left alone.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +108,36 @@ def _refuse_foreign(path: Path) -> None:
         ours = False
     if not ours:
         raise OutputError("is no record of an earlier run and would be lost", hint="move it away", file=path)
+
+
+_NAME = "index.html"
+_MARK = b"<title>What sounds in "  # near the beginning of every index that avis wrote
+
+
+def write_run_index(output: Path, jobs: Iterable[Job], warn: Callable[[str], None]) -> None:
+    """List every report that the jobs have by now, whichever run or part of a run made it; with none, no page.
+
+    Where the page cannot be written ``warn`` is told: the results themselves are complete.
+    """
+    from avis_cli.files.output_file import output_file
+    from avis_cli.writers.report import read_summary, write_index
+
+    entries = []
+    for job in jobs:
+        report = job.target / "report.html"
+        if not os.path.isfile(report):  # False for a name that is too long, too
+            continue
+        try:
+            entries.append((report, read_summary(report)))
+        except OutputError as error:
+            warn(str(error))
+    if not entries:
+        return
+    page = output / _NAME
+    try:
+        if page.is_file() and _MARK not in page.read_bytes()[:2000]:
+            raise OutputError("is no index of avis and would be lost", hint="move it away", file=page)
+        with output_file(page, overwrite=True) as part:
+            write_index(part, entries)
+    except (OutputError, OSError) as error:
+        warn(f"there is no index of the run: {error}")

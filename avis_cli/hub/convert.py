@@ -1,4 +1,4 @@
-"""Released checkpoints -> one safetensors file of ours, and such a file -> a folder to upload."""
+"""Released checkpoints -> one safetensors file of ours, and such a file -> a folder to upload with a model card."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import Tensor
+
 from avis_cli.errors import AvisError, OutputError, UsageError, WeightsError
-from avis_cli.hub import store
-from avis_cli.hub.lookup import resolve
-from avis_cli.hub.manifest import load_manifest
-from avis_cli.hub.model_card import model_card
+from avis_cli.hub import store, weights_file
+from avis_cli.hub.lookup import ResolvedWeights, resolve
+from avis_cli.hub.manifest import Entry, load_manifest
 from avis_cli.hub.safetensors_header import read_header
+from avis_cli.models import Preset, find_preset, recognise
 from avis_cli.models.description import describe, read_description
+from avis_cli.models.system import ClipConfig
+from avis_cli.nn.vggish import PREFIX, load_vggish, split_off
 from avis_cli.progress import Progress, silent
 
 HASHED_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth")  # published weights carry the start of their SHA-256 in the name
@@ -134,3 +138,79 @@ def _write_folder(folder: Path, weights: Path, file: str, texts: Mapping[str, st
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder / file
+
+
+@dataclass(frozen=True)
+class Released:
+    """``network``: tensors of the network that segments; ``vggish``: those of its audio network, maybe none."""
+
+    preset: Preset
+    network: dict[str, Tensor]
+    vggish: dict[str, Tensor]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Both together, as one weights file holds them."""
+        return {**self.network, **{f"{PREFIX}{name}": tensor for name, tensor in self.vggish.items()}}
+
+
+def read_released(checkpoint: Path, name: str | None = None) -> Released:
+    """A released checkpoint, or a weights file of ours.
+
+    ``name``: which preset it is; told by the metadata or the tensors' names if None. Raises WeightsError naming the
+    file for anything that does not match, UsageError for an unknown preset.
+    """
+    tensors, metadata = weights_file.read(checkpoint)
+    given, sound = split_off(tensors)
+    try:
+        named = name or metadata.get("preset")
+        preset = recognise(given) if named is None else find_preset(named)
+        network = preset.system.build(preset.config)
+        preset.system.load(network, given)
+        return Released(preset, dict(network.state_dict()), dict(load_vggish(sound).state_dict()) if sound else {})
+    except WeightsError as error:
+        raise WeightsError(error.cause, hint=error.hint, file=checkpoint) from error
+
+
+def read_vggish(path: Path) -> dict[str, Tensor]:
+    """The public VGGish weights under our names; WeightsError naming the file for anything else."""
+    tensors, _ = weights_file.read(path)
+    try:
+        return dict(load_vggish(tensors).state_dict())
+    except WeightsError as error:
+        raise WeightsError(error.cause, hint=error.hint, file=path) from error
+
+
+LICENCES = {"MIT": "mit"}  # as we write them -> as the Hub's index knows them
+
+
+def model_card(file: str, weights: ResolvedWeights, entry: Entry | None, config: ClipConfig, source: str) -> str:
+    """Markdown with the Hub's front matter.
+
+    ``entry``: what the manifest knows; ``config``: the network's sizes; ``source``: where the file says it is from.
+    """
+    name = weights.preset if entry is None else entry.name
+    licence = "not stated" if entry is None else entry.licence
+    categories = ", ".join(config.categories)
+    return f"""---
+license: {LICENCES.get(licence, "other")}
+library_name: avis-cli
+tags: [audio-visual, instance-segmentation, video]
+---
+
+# {name}
+
+Weights for [avis](https://pypi.org/project/avis-cli/): which objects in a video make the sound you hear.
+
+| | |
+|---|---|
+| network | `{weights.preset}` (sizes in `config.json`) |
+| trained on | {"not recorded" if entry is None else entry.trained_on} |
+| source | {source if entry is None else f"{entry.source}; {source}"} |
+| licence | {licence} |
+| categories | {categories} |
+| file | `{file}`, sha256 `{weights.sha256}` |
+
+```
+avis segment clip.mp4 --model hf://OWNER/REPO/{file}
+```
+"""

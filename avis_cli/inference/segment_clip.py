@@ -22,9 +22,8 @@ from torch import Tensor
 from avis_cli.errors import AvisError, UsageError
 from avis_cli.inference import frames as clip_frames
 from avis_cli.inference.associate import Identities, Overlap
-from avis_cli.inference.feature_store import FeatureStore
 from avis_cli.inference.frames import ClipFrames
-from avis_cli.inference.mask_frames import MaskFrame, MaskFrames
+from avis_cli.inference.mask_frames import FeatureStore, MaskFrame, MaskFrames
 from avis_cli.inference.memory import give_back, is_exhausted
 from avis_cli.inference.protocols import ClipModel
 from avis_cli.inference.track_accumulator import Masks, Span, TrackAccumulator, encoded

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avis_cli.errors import WeightsError
-from avis_cli.nn.log_mel import MEL_BANDS, PATCH_FRAMES
+from avis_cli.nn.audio import MEL_BANDS, PATCH_FRAMES
 
 # the public PyTorch release's layer -> ours; ours are the names of the paper's TensorFlow release
 RELEASED_LAYERS = {

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli.models.recipe import Augmentation
-from avis_cli.nn.log_mel import LOG_OFFSET  # digital silence is its logarithm
+from avis_cli.models.training import Augmentation
+from avis_cli.nn.audio import LOG_OFFSET  # digital silence is its logarithm
 from avis_cli.train.clips import RawClip
 
 NONE = Augmentation(flip=0.0, colour=0.0, gain=0.0, noise=0.0, bands=0)

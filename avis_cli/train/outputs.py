@@ -11,8 +11,7 @@ from typing import Any
 from avis_cli import __version__
 from avis_cli.files.output_file import output_file
 from avis_cli.inference.model import Model
-from avis_cli.models.recipe import Recipe
-from avis_cli.models.training import AudioAblation
+from avis_cli.models.training import AudioAblation, Recipe
 from avis_cli.progress import Progress
 from avis_cli.train.clips import ClipSource
 from avis_cli.train.predict import predict

@@ -24,7 +24,7 @@ from avis_cli.inference.segment_clip import THRESHOLD, ClipMasks, ClipSettings, 
 from avis_cli.models.system import ClipConfig
 from avis_cli.models.tokens import FrameTokens, TrackQueries
 from avis_cli.models.training import AudioAblation
-from avis_cli.nn.log_mel import LOG_OFFSET
+from avis_cli.nn.audio import LOG_OFFSET
 from avis_cli.progress import Progress, silent
 from avis_cli.results.run_length import RunLength
 from avis_cli.train.clips import ClipSource, RawClip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from avis_cli.errors import UsageError
 from avis_cli.models import find_preset
-from avis_cli.models.recipe import Recipe
+from avis_cli.models.training import Recipe
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 
-from avis_cli.models.recipe import BatchShape, Recipe
+from avis_cli.models.training import BatchShape, Recipe
 from avis_cli.nn.clip_batch import ClipBatch
 from avis_cli.train.augment import augmented
 from avis_cli.train.clips import ClipSource, RawClip, collate

@@ -17,8 +17,7 @@ from PIL import Image
 
 import avis_cli
 from avis_cli.batch import dataset as run
-from avis_cli.batch.dataset import DatasetOptions
-from avis_cli.batch.dataset_sound import hear_clip, read_embeddings
+from avis_cli.batch.dataset import DatasetOptions, hear_clip, read_embeddings
 from avis_cli.batch.results_list import ResultsList, is_complete
 from avis_cli.datasets.synth.layout import SplitRequest, write_split
 from avis_cli.errors import AnnotationError, AvisError, MediaError, OutputError, UsageError

@@ -247,7 +247,7 @@ def test_a_record_that_cannot_be_written_is_a_warning(
 
 
 def test_nothing_heavy_is_imported_and_no_command_line() -> None:
-    code = "import sys, avis_cli.batch.runner, avis_cli.batch.inputs, avis_cli.batch.index; print(*sys.modules)"
+    code = "import sys, avis_cli.batch.runner, avis_cli.batch.inputs, avis_cli.batch.record; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
     assert not loaded & {"torch", "numpy", "av", "cv2", "typer", "tqdm", "avis_cli.cli"}

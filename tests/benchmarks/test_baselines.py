@@ -12,8 +12,8 @@ from pycocotools import mask as coco
 
 from avis_cli.datasets.synth.dataset import make_clip
 from avis_cli.inference.model import Model
-from avis_cli.models.avism.build import build
 from avis_cli.models.avism.config import PRESETS
+from avis_cli.models.avism.system import build
 from avis_cli.models.training import AudioAblation
 from avis_cli.train.clips import RawClip
 

@@ -16,9 +16,9 @@ from avis_cli.cli.main import main
 from avis_cli.hub import store, weights_file
 from avis_cli.hub.lookup import resolve
 from avis_cli.models import recognise
-from avis_cli.models.avism.build import build
 from avis_cli.models.avism.checkpoint import to_released
 from avis_cli.models.avism.config import PRESETS, ResNetSizes
+from avis_cli.models.avism.system import build
 from avis_cli.nn import vggish
 from avis_cli.nn.vggish import RELEASED_LAYERS, Vggish
 

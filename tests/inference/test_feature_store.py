@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from avis_cli.inference.feature_store import FeatureStore, Limits
+from avis_cli.inference.mask_frames import FeatureStore, Limits
 
 SIZE = 3 * 4 * 5 * 4  # bytes of a frame's features
 

@@ -6,11 +6,9 @@ import pytest
 from torch import nn
 
 from avis_cli.errors import UsageError
-from avis_cli.models.avism.build import build
 from avis_cli.models.avism.config import PRESETS
-from avis_cli.models.avism.training import AvismTraining
-from avis_cli.models.recipe import Recipe
-from avis_cli.models.training import parameter_groups
+from avis_cli.models.avism.system import AvismTraining, build
+from avis_cli.models.training import Recipe, parameter_groups
 
 
 def test_every_parameter_is_in_one_group_norms_and_vectors_undecayed() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from avis_cli.errors import WeightsError
 from avis_cli.nn import audio
-from avis_cli.nn.log_mel import LOG_OFFSET, log_mel, mel_matrix
+from avis_cli.nn.audio import LOG_OFFSET, log_mel, mel_matrix
 from avis_cli.nn.vggish import RELEASED_LAYERS, Vggish, load_vggish
 
 PARITY = paths.DATA / "parity"

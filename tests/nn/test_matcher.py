@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avis_cli.nn.matcher import UNMATCHED, MatchWeights, assign, pair_costs
+from avis_cli.nn.set_losses import UNMATCHED, MatchWeights, assign, pair_costs
 
 
 def test_costs_are_the_weighted_sum_of_class_mask_and_dice() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from train_examples import bright_clip
 
-from avis_cli.models.recipe import Augmentation
+from avis_cli.models.training import Augmentation
 from avis_cli.train.augment import NONE, augmented
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from avis_cli.models.avism.build import build
 from avis_cli.models.avism.config import PRESETS
+from avis_cli.models.avism.system import build
 from avis_cli.models.training import ParameterGroup
 from avis_cli.train.optimizer import MovingAverage, adamw, clip_gradients, rate_at, set_rate
 

@@ -17,7 +17,7 @@ from train_examples import SMALL, small_dataset
 from avis_cli.errors import AnnotationError, OutputError, UsageError, WeightsError
 from avis_cli.inference.loading import load_model
 from avis_cli.models.avism.config import PRESETS
-from avis_cli.models.recipe import BatchShape
+from avis_cli.models.training import BatchShape
 from avis_cli.train.log import read_log
 from avis_cli.train.request import Budget, Pace, TrainRequest, chosen_recipe
 from avis_cli.train.run import train

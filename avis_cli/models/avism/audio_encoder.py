@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from avis_cli.nn.log_mel import LOG_OFFSET, MEL_BANDS
+from avis_cli.nn.audio import LOG_OFFSET, MEL_BANDS
 
 SILENCE = math.log(LOG_OFFSET)
 LOUDNESS = 3.0  # nats; about the deviation of log-mel values where something sounds

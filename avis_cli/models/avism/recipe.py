@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from avis_cli.models.recipe import Augmentation, BatchShape, Recipe
+from avis_cli.models.training import Augmentation, BatchShape, Recipe
 from avis_cli.nn.set_losses import LossWeights
 
 

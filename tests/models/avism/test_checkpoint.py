@@ -12,9 +12,9 @@ from torch import Tensor
 
 from avis_cli.errors import WeightsError
 from avis_cli.models.avism import checkpoint
-from avis_cli.models.avism.build import build
 from avis_cli.models.avism.config import PRESETS, AvismConfig, ResNetSizes, SwinSizes
 from avis_cli.models.avism.network import Avism
+from avis_cli.models.avism.system import build
 
 RELEASED = {
     "avism-r50-in": "avism_R50_IN",

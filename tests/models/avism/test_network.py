@@ -12,9 +12,9 @@ from torch import Tensor
 
 from avis_cli.errors import UsageError, WeightsError
 from avis_cli.models.avism import tracker
-from avis_cli.models.avism.build import build
 from avis_cli.models.avism.config import PRESETS, AvismConfig, SwinSizes
 from avis_cli.models.avism.network import Avism
+from avis_cli.models.avism.system import build
 from avis_cli.models.avism.tracker import Tracker, window_bounds
 from avis_cli.models.tokens import FrameTokens
 from avis_cli.nn.deformable_attention import cell_centres, interpolated_points, weighted_points

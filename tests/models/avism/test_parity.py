@@ -15,9 +15,9 @@ from pycocotools import mask as coco
 
 from avis_cli.inference.masks import Candidates, MaskQuality, MaskSizes, candidates, decode_masks
 from avis_cli.models.avism import checkpoint
-from avis_cli.models.avism.build import build
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.avism.network import Avism
+from avis_cli.models.avism.system import build
 from avis_cli.models.tokens import FrameTokens, TrackQueries
 
 Array = NDArray[Any]
