@@ -118,8 +118,11 @@ def packed(
         with output_file(index, overwrite=True) as part:
             part.write_text(json.dumps({"fingerprint": fingerprint, **content}), encoding="utf-8")
     except OutputError as error:
+        reason = error.cause.removeprefix("cannot be written: ")
         raise OutputError(
-            f"the packed clips {error.cause}", hint="free space, use --no-pack, or choose another --out", file=folder
+            f"the packed clips cannot be written: {reason}",
+            hint="free space, use --no-pack, or choose another --out",
+            file=folder,
         ) from None
     return PackedSource(folder)
 

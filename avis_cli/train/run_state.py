@@ -104,8 +104,9 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
             file.write(_MAGIC + payload.sha256.hexdigest().encode() + b"\n")
             sync(file)
     except OutputError as error:
+        reason = error.cause.removeprefix("cannot be written: ")
         raise OutputError(
-            f"the checkpoint {error.cause}", hint="free space or choose another --out", file=path
+            f"the checkpoint cannot be written: {reason}", hint="free space or choose another --out", file=path
         ) from None
 
 

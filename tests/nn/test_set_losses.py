@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -101,3 +102,26 @@ def test_points_read_pixel_centres_and_gather_where_the_mask_is_unsure() -> None
     logits = torch.linspace(9.0, -9.0, 16).expand(1, 1, 16, 16)
     x = unsure_points(logits, 64, torch.Generator().manual_seed(0))[0, :48, 0]
     assert (x - 0.5).abs().max() < 0.2
+
+
+@pytest.mark.parametrize("part", ["category", "mask", "dice", "rival"])
+def test_each_part_counts_at_its_weight(part: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    class_logits = torch.randn(1, 3, 4, generator=generator)
+    mask_logits = torch.randn(1, 3, 1, 8, 8, generator=generator)
+    targets = level(two_squares(), [1, 1])
+    targets = replace(targets, rivals=targets.masks.flip(1))
+    loss = level_loss(class_logits, mask_logits, targets, LossWeights(2.0, 3.0, 4.0, rival=5.0))
+    weights = {"category": 2.0, "mask": 3.0, "dice": 4.0, "rival": 5.0}
+    assert getattr(loss, part).item() > 0.05
+    others = sum(weight * getattr(loss, name).item() for name, weight in weights.items() if name != part)
+    assert loss.total.item() - others == pytest.approx(weights[part] * getattr(loss, part).item(), rel=1e-4)
+
+
+def test_the_sums_over_matched_pairs_are_divided_by_the_number_of_objects_given() -> None:
+    mask_logits = torch.zeros(1, 3, 1, 8, 8)
+    targets = level(two_squares(), [1, 2])
+    one = level_loss(torch.zeros(1, 3, 4), mask_logits, targets, LossWeights(), objects=2.0)
+    other = level_loss(torch.zeros(1, 3, 4), mask_logits, targets, LossWeights(), objects=8.0)
+    assert one.mask.item() == pytest.approx(4 * other.mask.item())
+    assert one.category.item() == other.category.item()

@@ -15,12 +15,15 @@ from paths import TESTS
 from train_examples import SMALL, small_dataset
 
 from avis_cli.errors import AnnotationError, OutputError, UsageError, WeightsError
+from avis_cli.hub import weights_file
 from avis_cli.inference.loading import load_model
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.training import BatchShape
 from avis_cli.train.log import read_log
 from avis_cli.train.request import Budget, Pace, TrainRequest, chosen_recipe
 from avis_cli.train.run import train
+from avis_cli.train.run_state import CHECKPOINT, read_checkpoint
+from avis_cli.train.weights import start
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,9 @@ def request(data: Path, out: Path, steps: int) -> TrainRequest:
     return TrainRequest(
         data, "avism-tiny", out, SMALL, Budget(steps=steps), device="cpu", precision="fp32", pace=Pace(1, 2, 0)
     )
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}", "OMP_NUM_THREADS": "1"}
 
 
 class Killed(BaseException):
@@ -79,6 +85,43 @@ def test_a_run_leaves_a_model_that_can_be_used_and_says_how_it_came_about(data: 
         model.config, gate_threshold=PRESETS["avism-tiny"].gate_threshold
     )
     assert list((tmp_path / "run").glob("events.*"))
+
+
+def test_the_file_holds_the_average_of_the_weights_which_follows_them(data: Path, tmp_path: Path) -> None:
+    recipe = replace(SMALL, pretraining=0.0, saved_half=False, learning_rate=1e-2)
+    base = replace(request(data, tmp_path / "run", 3), recipe=recipe, val_split="none")
+    saved = weights_file.read(train(base))[0]
+    state = read_checkpoint(tmp_path / "run" / CHECKPOINT)
+    assert state["averaged"] == 3
+    trained = {name.removeprefix("network."): tensor for name, tensor in state["learner"].items()}
+    begun = start(base, load_model(tmp_path / "run" / "model.safetensors").config.categories).network.state_dict()
+    for name in ("tracker.query_feature", "localizer.class_head.weight"):
+        assert torch.equal(saved[name], state["average"][name])
+        assert not torch.equal(saved[name], trained[name])
+        assert not torch.equal(saved[name], begun[name])
+
+
+def test_more_than_the_budget_is_not_trained_and_said_so(data: Path, tmp_path: Path) -> None:
+    first = train(request(data, tmp_path / "run", 2)).read_bytes()
+    notes: list[str] = []
+    again = train(replace(request(data, tmp_path / "run", 2), resume=True), on_note=notes.append)
+    assert notes[0] == "the run has already had its 2 steps; give more with --steps"
+    assert again.read_bytes() == first
+
+
+def test_what_killed_runs_left_half_written_is_swept(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    code = (
+        "import os, sys; from pathlib import Path; from avis_cli.files.output_file import output_file\n"
+        "part = output_file(Path(sys.argv[1]), overwrite=True).__enter__(); part.write_bytes(b'half'); os._exit(0)"
+    )
+    for name in (CHECKPOINT, "model.safetensors"):
+        subprocess.run([sys.executable, "-c", code, str(out / name)], check=True, env=ENVIRONMENT)
+    assert len(list(out.iterdir())) == 2
+    with pytest.raises(AnnotationError):
+        train(replace(request(data, out, 1), split="nothing"))
+    assert list(out.iterdir()) == []
 
 
 def test_given_weights_are_fitted_to_the_categories_of_the_data(data: Path, tmp_path: Path) -> None:
@@ -127,8 +170,7 @@ def test_two_processes_train_one_network(data: Path, tmp_path: Path) -> None:
     script = tmp_path / "run.py"
     script.write_text(code)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     rows = read_log(tmp_path / "run" / "log.csv")
     assert {row["step"] for row in rows} == {"1", "2", "3"}

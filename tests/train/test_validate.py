@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
 import numpy as np
 import pytest
 from pycocotools import mask as coco
+from train_examples import bright_clip
 
 from avis_cli.datasets.tracks import Category, Dataset, Mask, PredictedTrack, TruthTrack, Video
-from avis_cli.train.validate import count_twins, share_suppressed, track_iou
+from avis_cli.inference.model import Model
+from avis_cli.models.avism.build import build
+from avis_cli.models.avism.config import PRESETS
+from avis_cli.models.training import AudioAblation
+from avis_cli.train.clips import RawClip
+from avis_cli.train.predict import Predicted, predict
+from avis_cli.train.validate import best_gate, count_twins, share_suppressed, track_iou, validate
 
 
 def square(left: int) -> Mask:
@@ -62,3 +73,58 @@ def test_suppressed_is_the_share_of_silent_objects_without_a_mask() -> None:
     dataset = video([], [(1, [square(0), None])])
     assert share_suppressed(dataset, [[[square(1), square(1)]]]) == 0.5
     assert share_suppressed(dataset, [[[None, None]]]) is None
+
+
+@dataclass(frozen=True)
+class OfThreeGates:
+    """A network that finds the one track with the gate at a half, and half of it with a lower or higher one."""
+
+    silent: list[list[list[Mask | None]]]
+
+    def dataset(self, gate: float | None) -> Dataset:
+        return video([(1, LEFT)], [(1, LEFT if gate == 0.5 else [square(0), None])])
+
+
+def test_the_gate_is_the_one_whose_scores_are_best() -> None:
+    predicted = cast(Predicted, OfThreeGates([[]]))
+    found = best_gate(predicted, (0.2, 0.5, 0.7))
+    assert found.gate == 0.5
+    assert found.fsla == validate(predicted, 0.5).fsla
+    assert found.fsla is not None
+    assert found.fsla > (validate(predicted, 0.2).fsla or 0.0)
+
+
+@pytest.mark.parametrize(
+    ("ablation", "heard"),
+    [
+        (AudioAblation(), (True, True)),
+        (AudioAblation(localizer=False), (False, True)),
+        (AudioAblation(localizer=False, tracker=False), (False, False)),
+    ],
+)
+def test_a_level_that_is_not_to_hear_gets_silence(ablation: AudioAblation, heard: tuple[bool, bool]) -> None:
+    model = Model(build(PRESETS["avism-tiny"]))
+    got: dict[str, bool] = {}
+
+    def listen(name: str) -> Callable[..., None]:
+        return lambda module, inputs, output: got.update({name: bool(inputs[1].any())})
+
+    model.network.localizer.register_forward_hook(listen("localizer"))
+    model.network.tracker.register_forward_hook(listen("tracker"))
+    predict(model, OneClip(), 1, ablation)
+    assert (got["localizer"], got["tracker"]) == heard
+
+
+class OneClip:
+    """A source of a single clip."""
+
+    categories = ("bell", "drum", "bird")
+
+    def __len__(self) -> int:
+        return 1
+
+    def length(self, clip: int) -> int:
+        return 2
+
+    def read(self, clip: int, frames: Sequence[int]) -> RawClip:
+        return bright_clip()
