@@ -13,13 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
 from avis_cli.errors import UsageError
-from avis_cli.writers.style import DEFAULT_PALETTE, STYLES, StyleName
-
-if TYPE_CHECKING:
-    from avis_cli.writers.style import DrawStyle
+from avis_cli.writers.style import DEFAULT_PALETTE, STYLES, DrawStyle, StyleName, palette, palette_names
 
 MAX_RATE = 1000  # frames per second anybody may ask for
 RESULTS = ("overlay", "masks", "tracks", "report")
@@ -198,10 +195,8 @@ def track_name(value: Any) -> str:
 
 def colours(value: Any) -> str:
     """A palette's name, or colours."""
-    if value == DEFAULT_PALETTE:  # known without the palettes, which take arrays
+    if value == DEFAULT_PALETTE:  # known without its colours, which take arrays to compute
         return DEFAULT_PALETTE
-    from avis_cli.writers.style import palette, palette_names
-
     try:
         palette(value)
     except (UsageError, AttributeError, TypeError):
@@ -371,8 +366,6 @@ class SegmentOptions:
     @property
     def draw(self) -> DrawStyle:
         """How an overlay is drawn."""
-        from avis_cli.writers.style import DrawStyle
-
         return DrawStyle(self.style, self.alpha, self.labels, self.strip, self.palette)
 
     @property

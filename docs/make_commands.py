@@ -22,7 +22,7 @@ PAGE = Path(__file__).with_name("commands.md")
 _HEAD = """\
 # Commands
 
-<!-- made by docs/make_commands.py; change the texts in avis_cli/cli and run it again -->
+<!-- made by docs/make_commands.py; change the texts in avis_cli/cli and avis_cli/options.py and run it again -->
 
 What `avis COMMAND --help` says, as a page. Results (paths, or JSON with `--json`) go to stdout; notes, warnings,
 progress and errors go to stderr, an error in one line. Exit codes: 0 all is well; 1 failed; 2 the command line makes no
