@@ -111,7 +111,7 @@ def run(video: Path, folder: Path, model_name: str | None, mask_fps: str | None,
     in_network = _peak()
     write_tracks(folder / "tracks.json", result)
     write_masks(folder / "masks", result)
-    overlay_clip(folder / "overlay.mp4", result, video, decode.probe(video), warn=_say)
+    overlay_clip(folder / "overlay.mp4", result, decode.probe(video), warn=_say)
     return {
         "frames": len(result.times),
         "tracks": len(result.tracks),

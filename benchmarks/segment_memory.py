@@ -33,7 +33,7 @@ def run(clip: Path, preset: str, mask_fps: str, tracks: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_tracks(Path(folder, "tracks.json"), result)
         write_masks(Path(folder, "masks"), result)
-        overlay_clip(Path(folder, "overlay.mp4"), result, clip, decode.probe(clip), warn=print)
+        overlay_clip(Path(folder, "overlay.mp4"), result, decode.probe(clip), warn=print)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     seconds = time.perf_counter() - start
     counts = f"{len(result.times)} mask frames, {len(result.tracks)} tracks"

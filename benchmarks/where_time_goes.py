@@ -100,7 +100,7 @@ def pipeline(model: Model, clip: Path, mask_fps: float) -> dict[str, float]:
         clock.timed("tracks.json", write_tracks)(Path(folder, "tracks.json"), result)
         clock.timed("mask images", write_masks)(Path(folder, "masks"), result)
         overlay = clock.timed("overlay: decode, draw, encode", overlay_clip)
-        overlay(Path(folder, "overlay.mp4"), result, clip, decode.probe(clip), warn=print)
+        overlay(Path(folder, "overlay.mp4"), result, decode.probe(clip), warn=print)
     return dict(clock.seconds)
 
 

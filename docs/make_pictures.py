@@ -18,7 +18,7 @@ import avis_cli
 from avis_cli.cli.main import main as avis
 from avis_cli.media import decode
 from avis_cli.results.clip import ClipResult
-from avis_cli.writers.draw import Painter
+from avis_cli.writers.draw import OverlayPainter
 from avis_cli.writers.overlay import overlay_waveform
 from avis_cli.writers.style import STYLES, DrawStyle
 
@@ -31,8 +31,8 @@ TILE, GAP, CAPTION = (400, 225), 8, 26  # pixels
 def painted(result: ClipResult, image: NDArray[np.uint8], style: DrawStyle) -> Image.Image:
     """``image`` at ``MOMENT``, drawn in a style."""
     clip = decode.probe(SAMPLE)
-    waveform = overlay_waveform(SAMPLE, clip)
-    painter = Painter(result, span=(0.0, float(clip.duration)), waveform=waveform, style=style)
+    waveform = overlay_waveform(clip)
+    painter = OverlayPainter(result, span=(0.0, float(clip.duration)), waveform=waveform, style=style)
     return Image.fromarray(painter.paint(image, float(MOMENT)))
 
 

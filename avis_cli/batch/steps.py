@@ -127,14 +127,13 @@ class JobSteps:
             write_masks(partial / "masks", result, colours=options.draw.colours, progress=progress)
         if "overlay" in options.only:
             overlay_clip(
-                partial / "overlay.mp4", result, job.source, clip, until=options.end,
-                style=options.draw, progress=progress, warn=warn, **options.limits,
+                partial / "overlay.mp4", result, clip, until=options.end,
+                style=options.draw, progress=progress, warn=warn,
             )  # fmt: skip
         if "report" in options.only:
             overlay = "overlay.mp4" if "overlay" in options.only else None
             report_clip(
-                partial / "report.html", result, job.source, clip, overlay=overlay, colours=options.draw.colours,
-                warn=warn, **options.limits,
+                partial / "report.html", result, clip, overlay=overlay, colours=options.draw.colours, warn=warn,
             )  # fmt: skip
         _require_unchanged(prepared)
         folder.about["tracks"] = len(result.tracks)

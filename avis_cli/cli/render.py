@@ -65,9 +65,7 @@ def _render(
             console.warn(warning)
         _require_same_clip(result, info, tracks)
         with progress_bar(token) as progress:
-            overlay_clip(
-                part, result, clip, info, style=options.draw, progress=progress, warn=console.warn, **options.limits
-            )
+            overlay_clip(part, result, info, style=options.draw, progress=progress, warn=console.warn)
 
 
 def _require_same_clip(result: ClipResult, info: ClipInfo, tracks: Path) -> None:

@@ -37,9 +37,10 @@ class ClipInfo:
     None if unknown. ``sample_aspect_ratio``: width of an upright pixel over its height. ``warnings``: one line each,
     for the user.
 
-    The last four are how the reader finds its way back into the file: ``origin`` is the first frame's presentation
+    The last five are how the reader finds its way back into the file: ``origin`` is the first frame's presentation
     time on the file's own clock (seconds), ``time_base`` the tick of its timestamps (seconds), ``video_stream`` the
-    position of the picture among the file's streams, ``identity`` the file's size and time of change when probed.
+    position of the picture among the file's streams, ``identity`` the file's size and time of change when probed,
+    ``max_pixels`` how large a picture was allowed to be then, None for the usual limit.
     """
 
     file: str
@@ -58,6 +59,7 @@ class ClipInfo:
     time_base: Fraction | None = None
     video_stream: int | None = None
     identity: tuple[int, int] | None = None
+    max_pixels: int | None = None
 
     def require_sound(self) -> None:
         """Raise MediaError if the clip has no audio stream, or none that can be decoded."""

@@ -68,6 +68,7 @@ def probe(
             time_base=Fraction(stream.time_base),
             video_stream=stream.index,
             identity=file_identity(path),
+            max_pixels=max_pixels,
         )
 
 

@@ -62,7 +62,7 @@ class FrameReader:
     ``rate`` None gives every frame with ``start <= time < end``. A rate gives, for each grid time ``start + k / rate``
     before ``end`` and before the last frame's own end, the frame being shown then (``timeline.on_grid`` has the rule);
     ``Frame.time`` is then the grid time, and a frame may come several times. Memory is that of a few frames, each of at
-    most ``max_pixels`` (None: the usual limit, or the size that probing let pass if that is larger).
+    most ``max_pixels`` (None: as many as were allowed when the clip was probed).
 
     During and after iteration ``failures`` counts the packets and pictures that could not be decoded, ``stopped`` says
     that eight in a row ended the reading there, and ``warnings`` holds what the user should know.
@@ -84,7 +84,7 @@ class FrameReader:
         if start < 0 or (end is not None and end <= start):
             raise ValueError(f"0 <= start < end expected, got start {start}, end {end}")
         self._path, self._clip = path, clip
-        self._max_pixels = max_pixels or max(DEFAULT_MAX_PIXELS, clip.width * clip.height)
+        self._max_pixels = max_pixels or clip.max_pixels or max(DEFAULT_MAX_PIXELS, clip.width * clip.height)
         self._rate = None if rate is None else Fraction(rate)
         self._start, self._end = Fraction(start), end
         self._open = ExitStack()

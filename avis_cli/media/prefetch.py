@@ -19,7 +19,7 @@ class _End:
         self.error = error
 
 
-def ahead(items: Generator[Item, None, None], depth: int = 2) -> Generator[Item, None, None]:
+def prefetch(items: Generator[Item, None, None], depth: int = 2) -> Generator[Item, None, None]:
     """The same items in the same order, up to ``depth`` of them made before they are asked for.
 
     What ``items`` raises is raised here, behind the items before it. When this iterator is closed, or fails, ``items``
@@ -49,7 +49,7 @@ def ahead(items: Generator[Item, None, None], depth: int = 2) -> Generator[Item,
             items.close()
         offer(_End(error))
 
-    thread = threading.Thread(target=make, name="ahead", daemon=True)
+    thread = threading.Thread(target=make, name="prefetch", daemon=True)
     thread.start()
     try:
         while not isinstance(item := _next(made, thread), _End):

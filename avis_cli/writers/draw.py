@@ -30,7 +30,7 @@ def label_text(track: Track) -> str:
     return f"{track_name(track)} · {round(100 * track.score)} %"
 
 
-class Painter:
+class OverlayPainter:
     """Draws one clip's result frame by frame. What does not change from frame to frame is made once.
 
     ``span``: seconds (start, end) that the timeline shows; ``waveform``: what it shows there; ``style``: how all of it

@@ -324,9 +324,9 @@ def test_an_interrupt_keeps_what_was_done_and_what_was_there(
     before = tree(tmp_path / "out" / "other.mp4")
     original = avis_cli.writers.overlay.overlay_clip
 
-    def overlay_clip(path: Path, result: Any, source: Path, *arguments: Any, **settings: Any) -> None:
-        original(path, result, source, *arguments, **settings)
-        if source.name == "other.mp4":
+    def overlay_clip(path: Path, result: Any, clip: Any, *arguments: Any, **settings: Any) -> None:
+        original(path, result, clip, *arguments, **settings)
+        if os.path.basename(clip.file) == "other.mp4":
             raise KeyboardInterrupt
 
     monkeypatch.setattr(avis_cli.writers.overlay, "overlay_clip", overlay_clip)

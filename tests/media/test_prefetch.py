@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 import pytest
 
-from avis_cli.media.prefetch import ahead
+from avis_cli.media.prefetch import prefetch
 
 
 def counted(log: list[object], count: int = 1000) -> Generator[int, None, None]:
@@ -22,13 +22,13 @@ def counted(log: list[object], count: int = 1000) -> Generator[int, None, None]:
 
 def test_all_items_in_order() -> None:
     log: list[object] = []
-    assert list(ahead(counted(log, 100))) == list(range(100))
+    assert list(prefetch(counted(log, 100))) == list(range(100))
     assert log == [*range(100), "closed"]
 
 
 def test_no_more_are_made_than_asked_for() -> None:
     log: list[object] = []
-    items = ahead(counted(log), depth=3)
+    items = prefetch(counted(log), depth=3)
     assert next(items) == 0
     time.sleep(0.3)
     assert len(log) <= 1 + 3 + 1  # used, waiting, and one in the hand
@@ -42,7 +42,7 @@ def test_a_failure_comes_after_the_items_before_it() -> None:
         yield 2
         raise ValueError("the third")
 
-    items = ahead(failing())
+    items = prefetch(failing())
     assert [next(items), next(items)] == [1, 2]
     with pytest.raises(ValueError, match="the third"):
         next(items)
@@ -51,7 +51,7 @@ def test_a_failure_comes_after_the_items_before_it() -> None:
 def test_closing_ends_the_thread_and_the_items() -> None:
     log: list[object] = []
     before = threading.active_count()
-    items = ahead(counted(log))
+    items = prefetch(counted(log))
     next(items)
     items.close()
     assert log[-1] == "closed"
@@ -59,4 +59,4 @@ def test_closing_ends_the_thread_and_the_items() -> None:
 
 
 def test_nothing_is_nothing() -> None:
-    assert list(ahead(counted([], 0))) == []
+    assert list(prefetch(counted([], 0))) == []

@@ -14,7 +14,7 @@ from writers_examples import boxes_result
 from avis_cli.errors import UsageError
 from avis_cli.media.clip import Waveform
 from avis_cli.results.clip import ClipResult
-from avis_cli.writers.draw import Painter, label_text
+from avis_cli.writers.draw import OverlayPainter, label_text
 from avis_cli.writers.patch import rounded_box
 from avis_cli.writers.style import STYLES, DrawStyle, track_colour
 from avis_cli.writers.timeline import Timeline, envelope, lay_out
@@ -38,7 +38,7 @@ def test_label_text() -> None:
 
 def test_a_mask_is_filled_with_its_tracks_colour_and_nothing_else_changes() -> None:
     result = boxes_result(640, 360, [[(100, 100, 200, 200)]])
-    painted = Painter(result, span=(0, 2)).paint(grey(640, 360), 0.5).astype(int)
+    painted = OverlayPainter(result, span=(0, 2)).paint(grey(640, 360), 0.5).astype(int)
     inside = painted[150, 150] - GREY
     assert np.sign(inside).tolist() == np.sign(tint(1)).tolist()
     assert np.all(np.abs(inside) < np.abs(tint(1)))
@@ -49,22 +49,22 @@ def test_a_mask_is_filled_with_its_tracks_colour_and_nothing_else_changes() -> N
 
 def test_the_outline_has_the_full_colour() -> None:
     result = boxes_result(640, 360, [[(100, 100, 200, 200)]])
-    painted = Painter(result, span=(0, 2)).paint(grey(640, 360), 0.5)
+    painted = OverlayPainter(result, span=(0, 2)).paint(grey(640, 360), 0.5)
     assert np.abs(painted[150, 100].astype(int) - track_colour(1)).max() < 12
 
 
 def test_overlapping_masks_show_the_higher_score() -> None:
     result = boxes_result(640, 360, [[(100, 100, 200, 200)], [(100, 100, 300, 200)]])
-    painted = Painter(result, span=(0, 2)).paint(grey(640, 360), 0.5).astype(int)
+    painted = OverlayPainter(result, span=(0, 2)).paint(grey(640, 360), 0.5).astype(int)
     alone = boxes_result(640, 360, [[(100, 100, 200, 200)]])
-    expected = Painter(alone, span=(0, 2)).paint(grey(640, 360), 0.5)
+    expected = OverlayPainter(alone, span=(0, 2)).paint(grey(640, 360), 0.5)
     assert painted[150, 150].tolist() == expected[150, 150].tolist()
     assert painted[150, 250].tolist() != expected[150, 150].tolist()
 
 
 def test_each_picture_shows_the_mask_frame_on_screen() -> None:
     boxes = [[(10, 60, 60, 120), None, (200, 60, 260, 120)]]
-    painter = Painter(boxes_result(320, 180, boxes, times=(0.5, 1.0, 1.5), sounding=()), span=(0, 2))
+    painter = OverlayPainter(boxes_result(320, 180, boxes, times=(0.5, 1.0, 1.5), sounding=()), span=(0, 2))
 
     def filled(time: float) -> str:
         painted = painter.paint(grey(320, 180), time)
@@ -77,18 +77,18 @@ def test_each_picture_shows_the_mask_frame_on_screen() -> None:
 
 def test_the_picture_given_is_left_alone() -> None:
     picture = grey(320, 180)
-    Painter(boxes_result(320, 180, [[(10, 60, 60, 120)]]), span=(0, 2), waveform=BEEP).paint(picture, 0.5)
+    OverlayPainter(boxes_result(320, 180, [[(10, 60, 60, 120)]]), span=(0, 2), waveform=BEEP).paint(picture, 0.5)
     assert np.all(picture == GREY)
 
 
 def test_a_picture_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="320x180"):
-        Painter(boxes_result(320, 180, [[None]]), span=(0, 2)).paint(grey(180, 320), 0)
+        OverlayPainter(boxes_result(320, 180, [[None]]), span=(0, 2)).paint(grey(180, 320), 0)
 
 
 def test_labels_do_not_cover_one_another() -> None:
     result = boxes_result(640, 360, [[(200, 100, 300, 200)]] * 3)
-    painted = Painter(result, span=(0, 2)).paint(grey(640, 360), 0.5)
+    painted = OverlayPainter(result, span=(0, 2)).paint(grey(640, 360), 0.5)
     for track in result.tracks:
         # a label is a solid block of nearly its colour; outlines and fills have no such 3x3 pixels apart
         close = np.abs(painted.astype(int) - track_colour(track.id)).max(axis=2) < 14
@@ -101,7 +101,7 @@ def test_any_size_can_be_drawn_and_most_of_the_picture_stays(
     width: int, height: int, tracks: int, time: float, sound: bool
 ) -> None:
     result = boxes_result(width, height, [[None]] * tracks, sounding=[(0.2, 0.4), (0.9, 5.0)])
-    painter = Painter(result, span=(0, 2), waveform=BEEP if sound else None)
+    painter = OverlayPainter(result, span=(0, 2), waveform=BEEP if sound else None)
     painted = painter.paint(grey(width, height), time)
     assert painted.shape == (height, width, 3)
     untouched = height - int(height * 0.3)
@@ -114,7 +114,7 @@ def test_any_mask_can_be_drawn(width: int, height: int, data: st.DataObject) -> 
     left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     right, bottom = data.draw(st.integers(left, width)), data.draw(st.integers(top, height))
     result = boxes_result(width, height, [[(left, top, right, bottom)], [(0, 0, 1, 1)]])
-    painted = Painter(result, span=(0, 2), waveform=BEEP).paint(grey(width, height), 0.5)
+    painted = OverlayPainter(result, span=(0, 2), waveform=BEEP).paint(grey(width, height), 0.5)
     assert painted.shape == (height, width, 3)
 
 
@@ -127,7 +127,7 @@ def test_any_mask_can_be_drawn(width: int, height: int, data: st.DataObject) -> 
 def test_any_category_name_can_be_drawn(label: str) -> None:
     result = boxes_result(320, 180, [[(10, 60, 60, 120)]])
     track = dataclasses.replace(result.tracks[0], label=label)
-    painter = Painter(dataclasses.replace(result, tracks=(track,)), span=(0, 2), waveform=BEEP)
+    painter = OverlayPainter(dataclasses.replace(result, tracks=(track,)), span=(0, 2), waveform=BEEP)
     assert painter.paint(grey(320, 180), 0.5).shape == (180, 320, 3)
     assert len(label_text(track)) < 60
 
@@ -150,11 +150,11 @@ class TestStyles:
 
     def paint(self, style: DrawStyle, result: ClipResult | None = None, time: float = 0.5) -> np.ndarray:
         result = boxes_result(640, 360, [[self.box]]) if result is None else result
-        return Painter(result, span=(0, 2), waveform=BEEP, style=style).paint(stripes(640, 360), time)
+        return OverlayPainter(result, span=(0, 2), waveform=BEEP, style=style).paint(stripes(640, 360), time)
 
     def test_fill_is_the_default(self) -> None:
         result = boxes_result(640, 360, [[self.box]])
-        default = Painter(result, span=(0, 2), waveform=BEEP).paint(stripes(640, 360), 0.5)
+        default = OverlayPainter(result, span=(0, 2), waveform=BEEP).paint(stripes(640, 360), 0.5)
         assert np.array_equal(default, self.paint(DrawStyle("fill", 0.42)))
 
     def test_alpha_is_the_opacity_of_the_fill(self) -> None:
@@ -185,7 +185,7 @@ class TestStyles:
         left, top, right, bottom = self.box
         picture[top:bottom, left:right] = (255, 0, 0)
         result = boxes_result(640, 360, [[self.box]])
-        painted = Painter(result, span=(0, 2), style=bare("blur-background")).paint(picture, 0.5).astype(int)
+        painted = OverlayPainter(result, span=(0, 2), style=bare("blur-background")).paint(picture, 0.5).astype(int)
         outside = np.ones((360, 640), dtype=bool)
         outside[top - 4 : bottom + 4, left - 4 : right + 4] = False  # where the outline is
         assert np.abs(painted[outside] - GREY).max() <= 2
@@ -193,7 +193,9 @@ class TestStyles:
     def test_spotlight_darkens_what_is_outside_with_a_soft_edge(self) -> None:
         picture = grey(640, 360)
         result = boxes_result(640, 360, [[self.box]])
-        painted = Painter(result, span=(0, 2), style=bare("spotlight", 0.6)).paint(picture, 0.5)[..., 0].astype(int)
+        painted = (
+            OverlayPainter(result, span=(0, 2), style=bare("spotlight", 0.6)).paint(picture, 0.5)[..., 0].astype(int)
+        )
         assert np.all(painted[100:200, 200:300] == GREY)
         assert painted[:60] == pytest.approx(np.full((60, 640), GREY * 0.4), abs=1)
         edge = painted[150, 300:360]
@@ -207,7 +209,7 @@ class TestStyles:
         first, second = result.tracks
         second = dataclasses.replace(second, sounding=[(0.6, 1.0)])
         result = dataclasses.replace(result, tracks=(first, second))
-        painter = Painter(result, span=(0, 2), style=bare("mute"))
+        painter = OverlayPainter(result, span=(0, 2), style=bare("mute"))
         plain = stripes(640, 360)
         other = np.s_[110:190, 410:490]
 
@@ -242,20 +244,20 @@ class TestStyles:
     def test_without_labels_only_the_object_is_painted(self) -> None:
         result = boxes_result(640, 360, [[self.box]])
         style = DrawStyle(labels=False)
-        painted = Painter(result, span=(0, 2), style=style).paint(grey(640, 360), 0.5)
+        painted = OverlayPainter(result, span=(0, 2), style=style).paint(grey(640, 360), 0.5)
         assert np.all(painted[:96] == GREY)
-        assert np.any(Painter(result, span=(0, 2)).paint(grey(640, 360), 0.5)[:96] != GREY)
+        assert np.any(OverlayPainter(result, span=(0, 2)).paint(grey(640, 360), 0.5)[:96] != GREY)
 
     def test_without_the_strip_labels_may_stand_at_the_bottom(self) -> None:
         result = boxes_result(640, 360, [[(200, 0, 300, 350)]])
-        plain = Painter(result, span=(0, 2), waveform=BEEP, style=bare("outline")).paint(grey(640, 360), 0.5)
+        plain = OverlayPainter(result, span=(0, 2), waveform=BEEP, style=bare("outline")).paint(grey(640, 360), 0.5)
         assert np.all(plain[300:, :190] == GREY)
-        assert np.any(Painter(result, span=(0, 2), waveform=BEEP).paint(grey(640, 360), 0.5)[300:, :190] != GREY)
+        assert np.any(OverlayPainter(result, span=(0, 2), waveform=BEEP).paint(grey(640, 360), 0.5)[300:, :190] != GREY)
 
     def test_colours_of_ones_own_are_used_for_masks_labels_and_lanes(self) -> None:
         result = boxes_result(640, 360, [[self.box]], sounding=[(0.0, 2.0)])
         style = DrawStyle("fill", 1.0, palette="ff00ff")
-        painted = Painter(result, span=(0, 2), style=style).paint(grey(640, 360), 0.5).astype(int)
+        painted = OverlayPainter(result, span=(0, 2), style=style).paint(grey(640, 360), 0.5).astype(int)
         close = np.abs(painted - (255, 0, 255)).max(axis=2) < 20
         assert close[self.inside].all()
         assert close[60:96].sum() > 300  # the label
@@ -272,7 +274,7 @@ class TestStyles:
         right, bottom = data.draw(st.integers(left, width)), data.draw(st.integers(top, height))
         picture = stripes(width, height)
         result = boxes_result(width, height, [[(left, top, right, bottom)]])
-        painted = Painter(result, span=(0, 2), style=DrawStyle(name, alpha)).paint(picture, 0.5)
+        painted = OverlayPainter(result, span=(0, 2), style=DrawStyle(name, alpha)).paint(picture, 0.5)
         assert painted.shape == picture.shape
         assert np.array_equal(picture, stripes(width, height))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from avis_cli.errors import MediaError
 from avis_cli.media.clip import ClipInfo
-from avis_cli.media.decode import DEFAULT_MAX_PIXELS, FrameReader
+from avis_cli.media.decode import FrameReader
 from avis_cli.results.clip import ClipResult
 from avis_cli.writers.overlay import overlay_span, overlay_waveform
 from avis_cli.writers.report.index import Summary
@@ -24,30 +23,28 @@ from avis_cli.writers.style import Palette
 def report_clip(
     path: Path,
     result: ClipResult,
-    source: str | os.PathLike[str],
     clip: ClipInfo,
     *,
     overlay: str | None,
     colours: Palette | None = None,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
     warn: Callable[[str], None],
 ) -> Summary:
-    """``write_report`` with the sound's shape and the pictures of ``source``.
+    """``write_report`` with the sound's shape and the pictures of the file that ``clip`` describes.
 
     ``overlay``: name of the overlay beside the page, None if there is none; ``colours``: the overlay's. What cannot be
-    decoded is left out of the page, and ``warn`` is told. Returns what an index says about the clip.
+    decoded is left out of the page, and ``warn`` is called. Returns what an index says about the clip.
     """
     start, end = overlay_span(result, clip)
     waveform = None
     try:
-        waveform = overlay_waveform(source, clip, start=start, end=end)
+        waveform = overlay_waveform(clip, start=start, end=end)
     except MediaError as error:
         warn(f"the report has no waveform: {error}")
     missing: list[MediaError] = []
 
     def frame_at(time: float) -> NDArray[np.uint8] | None:
         try:
-            return _frame_at(source, clip, time, max_pixels)
+            return _frame_at(clip, time)
         except MediaError as error:
             missing.append(error)
             return None
@@ -56,17 +53,17 @@ def report_clip(
     if missing:
         warn(f"the report lacks pictures of some tracks: {missing[0]}")
     return write_report(
-        path, result, overlay=overlay, source=Path(source), waveform=waveform, pictures=pictures, colours=colours
+        path, result, overlay=overlay, source=Path(clip.file), waveform=waveform, pictures=pictures, colours=colours
     )
 
 
 _ROUNDING = Fraction(1, 10**6)  # seconds; a result's times are floats, those of frames are exact
 
 
-def _frame_at(source: str | os.PathLike[str], clip: ClipInfo, time: float, max_pixels: int) -> NDArray[np.uint8] | None:
+def _frame_at(clip: ClipInfo, time: float) -> NDArray[np.uint8] | None:
     """The picture on screen at ``time`` seconds."""
     # a grid that starts there: its first frame is the one being shown then
-    with FrameReader(source, clip, rate=Fraction(1), start=Fraction(time) + _ROUNDING, max_pixels=max_pixels) as frames:
+    with FrameReader(clip.file, clip, rate=Fraction(1), start=Fraction(time) + _ROUNDING) as frames:
         for frame in frames:
             return frame.image
     return None

@@ -76,9 +76,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = folder / "out" / HOSTILE
     results.mkdir(parents=True)
     shutil.copy(clip, results / "overlay.mp4")
-    report_clip(results / "report.html", result(), clip, decode.probe(clip), overlay="overlay.mp4", warn=pytest.fail)
-    report_clip(results / "alone.html", result(), clip, decode.probe(clip), overlay=None, warn=pytest.fail)
-    report_clip(results / "empty.html", result(0), clip, decode.probe(clip), overlay=None, warn=pytest.fail)
+    report_clip(results / "report.html", result(), decode.probe(clip), overlay="overlay.mp4", warn=pytest.fail)
+    report_clip(results / "alone.html", result(), decode.probe(clip), overlay=None, warn=pytest.fail)
+    report_clip(results / "empty.html", result(0), decode.probe(clip), overlay=None, warn=pytest.fail)
     return folder
 
 

@@ -290,7 +290,7 @@ def test_the_report_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     path = tmp_path / "out" / "report.html"
     warnings: list[str] = []
-    summary = report_clip(path, result, source, decode.probe(source), overlay=None, warn=warnings.append)
+    summary = report_clip(path, result, decode.probe(source), overlay=None, warn=warnings.append)
     page = Parsed(path)
     assert warnings == []
     assert page.data["source"] == "../clip%20%C3%A9.mp4"
@@ -308,7 +308,7 @@ def test_a_file_that_is_gone_costs_the_pictures_not_the_page(tmp_path: Path) -> 
     clip = decode.probe(source)
     source.unlink()
     warnings: list[str] = []
-    report_clip(tmp_path / "report.html", example(), source, clip, overlay=None, warn=warnings.append)
+    report_clip(tmp_path / "report.html", example(), clip, overlay=None, warn=warnings.append)
     assert len(warnings) == 1
     assert "lacks pictures" in warnings[0]
     assert Parsed(tmp_path / "report.html").data["wave"] is None
@@ -323,7 +323,7 @@ def test_crops_come_from_the_frame_on_screen(tmp_path: Path) -> None:
 
     make_clip(source, size=(64, 48), fps=Fraction(3), seconds=1, image=image)
     result = boxes_result(64, 48, [[(0, 0, 64, 48)]], times=(1 / 3,))
-    report_clip(tmp_path / "report.html", result, source, decode.probe(source), overlay=None, warn=print)
+    report_clip(tmp_path / "report.html", result, decode.probe(source), overlay=None, warn=print)
     (crop,) = Parsed(tmp_path / "report.html").having("img")
     assert pixels(str(crop["src"])).mean() == pytest.approx(140, abs=8)
 
