@@ -18,7 +18,7 @@ def write_run_index(output: Path, jobs: Iterable[Job], warn: Callable[[str], Non
 
     Where the page cannot be written ``warn`` is told: the results themselves are complete.
     """
-    from avis_cli.files.output_file import output_file
+    from avis_cli.files.atomic import output_file
     from avis_cli.writers.report import read_summary, write_index
 
     entries = []
