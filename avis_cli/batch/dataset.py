@@ -26,7 +26,8 @@ from avis_cli.inference.segment_clip import ClipSettings, segment_clip
 from avis_cli.options import SegmentOptions
 from avis_cli.progress import Progress, silent
 from avis_cli.results import run_length
-from avis_cli.results.clip import ClipResult, Source
+from avis_cli.results.clip import ClipResult
+from avis_cli.results.description import Source
 from avis_cli.segment import describe
 
 
