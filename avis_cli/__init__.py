@@ -8,6 +8,7 @@
 - ``evaluate(gt, pred)``: files of ground truth and predictions -> every metric in percent, as scores.json has them.
 - ``ClipResult``: what a clip's segmentation is; one mask per ``Track`` and mask frame, times in seconds. It reads and
   writes ``tracks.json``, and gives label maps (H, W), rows for a table, and detections for supervision.
+- ``read_result(path)``: any result that was written earlier, from its file, its JSON text or the parsed values.
 - ``AvisError``: what all of them raise where an input is at fault; its text is one line that says what to do.
 
 Importing the package loads nothing heavy; each name is imported when it is first used.
@@ -23,15 +24,27 @@ if TYPE_CHECKING:
     from avis_cli.evaluate import evaluate
     from avis_cli.inference.loading import load_model
     from avis_cli.results.clip import ClipResult, Track
+    from avis_cli.results.reader import read_result
     from avis_cli.segment import segment, segment_frames
 
 __version__ = "0.1.0"
-__all__ = ["AvisError", "ClipResult", "Track", "__version__", "evaluate", "load_model", "segment", "segment_frames"]
+__all__ = [
+    "AvisError",
+    "ClipResult",
+    "Track",
+    "__version__",
+    "evaluate",
+    "load_model",
+    "read_result",
+    "segment",
+    "segment_frames",
+]
 
 # name -> (module, attribute); None: the module itself, which is callable
 _HOMES: dict[str, tuple[str, str | None]] = {
     "AvisError": ("avis_cli.errors", "AvisError"),
     "ClipResult": ("avis_cli.results.clip", "ClipResult"),
+    "read_result": ("avis_cli.results.reader", "read_result"),
     "Track": ("avis_cli.results.clip", "Track"),
     "load_model": ("avis_cli.inference.loading", "load_model"),
     "segment_frames": ("avis_cli.segment", "segment_frames"),

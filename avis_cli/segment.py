@@ -29,7 +29,8 @@ from avis_cli.media.clip import ClipInfo, Waveform
 from avis_cli.nn.audio import token_windows
 from avis_cli.options import SegmentOptions
 from avis_cli.progress import Progress, silent
-from avis_cli.results.clip import ClipResult, ModelInfo, Source, Track
+from avis_cli.results.clip import ClipResult, Track
+from avis_cli.results.description import ModelInfo, Source
 
 __all__ = ["segment", "segment_frames"]
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from avis_cli.results import run_length
-from avis_cli.results.clip import ClipResult, ModelInfo, Source, SourceAudio, Track
+from avis_cli.results.clip import ClipResult, Track
+from avis_cli.results.description import ModelInfo, Source, SourceAudio
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from avis_cli.datasets.aviseg_files import ClipFiles, find_clip, truth_file
 from avis_cli.datasets.tracks import Category, Video
 from avis_cli.datasets.truth import read_truth
 from avis_cli.errors import AnnotationError, MediaError, UsageError
+from avis_cli.files.checksum import sha256_of
 from avis_cli.files.json_file import DEFAULT_MAX_BYTES
 from avis_cli.inference.frames import StillFrames, network_size
 from avis_cli.inference.model import Model
@@ -28,7 +28,8 @@ from avis_cli.media.waveform import read_sound
 from avis_cli.options import SegmentOptions
 from avis_cli.progress import Progress, silent
 from avis_cli.results import run_length
-from avis_cli.results.clip import ClipResult, Source
+from avis_cli.results.clip import ClipResult
+from avis_cli.results.description import Source
 from avis_cli.segment import describe, listen
 
 
@@ -159,7 +160,7 @@ def describe_run(model: Model, truth: Path, clips: list[ClipFiles], options: Dat
         "avis": __version__,
         # tensors without a file cannot be told from others: nothing made with them is ever taken up again
         "weights": model.weights_sha256 or f"not from a file, {os.urandom(8).hex()}",
-        "annotations": _sha256(truth),
+        "annotations": sha256_of(truth),
         "split": truth.stem,
         "sound": " ".join(sorted(sound)),
         "threshold": options.threshold,
@@ -168,14 +169,6 @@ def describe_run(model: Model, truth: Path, clips: list[ClipFiles], options: Dat
         "precision": model.precision,
         "device": model.device.type,
     }
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def hear_clip(model: Model, sound: Path | None, frames: int) -> Embedder:

@@ -108,7 +108,7 @@ def _with(name: str, before: str, behind: str) -> str:
 
 def _videos(path: Path, recursive: bool, note: Callable[[str], None]) -> Iterator[tuple[Path, Path]]:
     """The videos in a folder with their places below it. Raises MediaError if there are none."""
-    from avis_cli.files.output_folder import MANIFEST
+    from avis_cli.writers.result_folder import MANIFEST
 
     def tell(error: OSError) -> None:
         if error.filename == os.fspath(path):

@@ -20,8 +20,7 @@ from avis_cli import __version__
 from avis_cli.batch.inputs import Shard
 from avis_cli.batch.job import Job, Outcome
 from avis_cli.errors import OutputError
-from avis_cli.files import partial
-from avis_cli.files.output_file import output_file
+from avis_cli.files.atomic import output_file, refuse_link
 from avis_cli.options import SegmentOptions
 
 _HEAD = '{\n "format": "avis-run",'
@@ -98,7 +97,7 @@ def _entry(job: Job, output: Path) -> dict[str, Any]:
 
 
 def _refuse_foreign(path: Path) -> None:
-    partial.refuse_link(path)
+    refuse_link(path)
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             ours = file.read(len(_HEAD)) == _HEAD
@@ -119,7 +118,7 @@ def write_run_index(output: Path, jobs: Iterable[Job], warn: Callable[[str], Non
 
     Where the page cannot be written ``warn`` is told: the results themselves are complete.
     """
-    from avis_cli.files.output_file import output_file
+    from avis_cli.files.atomic import output_file
     from avis_cli.writers.report import read_summary, write_index
 
     entries = []

@@ -6,7 +6,6 @@ video is there, the list appears as a whole, and ``FILE.settings`` says what it 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -15,9 +14,10 @@ from types import TracebackType
 from typing import IO, Any
 
 from avis_cli.errors import OutputError
-from avis_cli.files import partial
-from avis_cli.files.durable import sync
-from avis_cli.files.output_file import output_file
+from avis_cli.files.atomic import cannot_write, output_file, refuse_link, sync
+from avis_cli.files.checksum import sha256_of
+from avis_cli.files.locks import take_lock
+from avis_cli.files.partial import discard, missing_parents, remove_empty
 
 _FORMAT = {"format": "avis-dataset-run", "version": 1}
 
@@ -36,26 +36,26 @@ class ResultsList:
         self.done: list[int] = []
         self._settings = dict(settings)
         self._overwrite = overwrite
-        self._part = _beside(self.path, "partial")
+        self._partial = _beside(self.path, "partial")
         self._file: IO[bytes] | None = None
         self._made: list[Path] = []
 
     def __enter__(self) -> ResultsList:
-        for path in (self.path, self._part, _beside(self.path, "settings")):
-            partial.refuse_link(path)
+        for path in (self.path, self._partial, _beside(self.path, "settings")):
+            refuse_link(path)
         if self.path.is_dir():
             hint = "choose another name"
             raise OutputError("is a folder, expected a file to write", hint=hint, file=self.path, usage=True)
-        if not self._overwrite and self.path.exists() and not self._part.exists():
+        if not self._overwrite and self.path.exists() and not self._partial.exists():
             _refuse(self.path, "is already there", _read_settings(self.path), self._settings)
         try:
-            self._made = partial.missing_parents(self.path)
+            self._made = missing_parents(self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(os.open(self._part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
+            self._file = open(os.open(self._partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
             self._take_up(self._file)
         except OSError as error:
             self._close()
-            raise partial.cannot_write(error, self.path) from error
+            raise cannot_write(error, self.path) from error
         except BaseException:
             self._close()
             raise
@@ -65,7 +65,7 @@ class ResultsList:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None and not self.done:
-            partial.discard(self._part)
+            discard(self._partial)
         self._close()
 
     def add(self, video_id: int, elements: list[dict[str, Any]]) -> None:
@@ -75,16 +75,15 @@ class ResultsList:
 
     def finish(self) -> None:
         """Every video is there: the list takes its name."""
-        digest = hashlib.sha256()
-        with output_file(self.path, overwrite=True) as temporary, temporary.open("wb") as out:
-            for piece in self._pieces():
-                digest.update(piece)
-                out.write(piece)
+        with output_file(self.path, overwrite=True) as temporary:
+            with temporary.open("wb") as out:
+                out.writelines(self._pieces())
+            sha256 = sha256_of(temporary)
         with output_file(_beside(self.path, "settings"), overwrite=True) as temporary:
-            document = {**_FORMAT, "settings": self._settings, "sha256": digest.hexdigest()}
+            document = {**_FORMAT, "settings": self._settings, "sha256": sha256}
             temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="ascii", newline="\n")
         self._close()
-        partial.discard(self._part)
+        discard(self._partial)
 
     def _pieces(self) -> Iterator[bytes]:
         """The list as text, an element a line."""
@@ -100,7 +99,8 @@ class ResultsList:
 
     def _take_up(self, file: IO[bytes]) -> None:
         """Find what an earlier run has left in the file, and stand at its end; or begin it."""
-        _lock(file, self.path)
+        if take_lock(file) is False:
+            raise OutputError("another run is writing it", hint="wait for it, or name another file", file=self.path)
         whole = 0
         if not self._overwrite:
             header, videos = None, []
@@ -115,11 +115,11 @@ class ResultsList:
                         videos.append(int(document["video_id"]))
                 except (ValueError, KeyError, TypeError, RecursionError):
                     raise OutputError(
-                        "is not what an earlier run can have left", hint="--overwrite starts anew", file=self._part
+                        "is not what an earlier run can have left", hint="--overwrite starts anew", file=self._partial
                     ) from None
                 whole += len(line)
             if header is not None and header != self._settings:
-                _refuse(self._part, "was begun", header, self._settings)
+                _refuse(self._partial, "was begun", header, self._settings)
             if header is None and self.path.exists():
                 _refuse(self.path, "is already there", _read_settings(self.path), self._settings)
             self.done = videos
@@ -134,13 +134,13 @@ class ResultsList:
             self._file.write(_dump(document) + b"\n")
             sync(self._file)
         except OSError as error:
-            raise partial.cannot_write(error, self.path) from error
+            raise cannot_write(error, self.path) from error
 
     def _close(self) -> None:
         if self._file is not None:
             self._file.close()
         self._file = None
-        partial.remove_empty(self._made)
+        remove_empty(self._made)
 
 
 def is_complete(path: str | os.PathLike[str], settings: Mapping[str, Any]) -> bool:
@@ -149,11 +149,7 @@ def is_complete(path: str | os.PathLike[str], settings: Mapping[str, Any]) -> bo
     document = _read_settings(path)
     if document is None or document["settings"] != dict(settings) or not path.is_file():
         return False
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return bool(digest.hexdigest() == document.get("sha256"))
+    return sha256_of(path) == document.get("sha256")
 
 
 def _beside(path: Path, what: str) -> Path:
@@ -175,20 +171,6 @@ def _refuse(path: Path, what: str, document: Mapping[str, Any] | None, settings:
     other = [] if not isinstance(earlier, Mapping) else [key for key in settings if earlier.get(key) != settings[key]]
     cause = f"{what} with another {', '.join(other)}" if other else what
     raise OutputError(cause, hint="--overwrite replaces it, --pred names another file", file=path)
-
-
-def _lock(file: IO[bytes], path: Path) -> None:
-    """Refuse to be the second run that writes ``file``, where the system can tell."""
-    try:
-        import fcntl
-    except ImportError:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OutputError("another run is writing it", hint="wait for it, or name another file", file=path) from None
-    except OSError:  # a network drive without locks
-        return
 
 
 def _dump(value: Any) -> bytes:

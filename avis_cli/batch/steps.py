@@ -16,11 +16,11 @@ from avis_cli.errors import AvisError, MediaError
 from avis_cli.progress import Progress
 
 if TYPE_CHECKING:
-    from avis_cli.files.output_folder import OutputFolder
     from avis_cli.hub import ResolvedWeights
     from avis_cli.inference.model import Model
     from avis_cli.media.clip import ClipInfo
     from avis_cli.results.clip import ClipResult
+    from avis_cli.writers.result_folder import ResultFolder
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,13 @@ class JobSteps:
 
         Raises AvisError for what can be seen to fail.
         """
-        from avis_cli.files.output_folder import checksum, fingerprint, is_complete
+        from avis_cli.files.checksum import sha256_of
+        from avis_cli.writers.result_folder import fingerprint, is_complete
 
         clip = self._look(job)
         weights = self._find_weights()
         try:
-            sha256 = checksum(job.source, self._progress(job))
+            sha256 = sha256_of(job.source, self._progress(job))
         except OSError as error:
             raise MediaError(f"cannot be read: {error.strerror or error}", file=job.source) from error
         made_from = fingerprint(sha256, {**self._options.understood(), "weights": weights.sha256})
@@ -89,11 +90,11 @@ class JobSteps:
         self._look(job)
         return True
 
-    def folder(self, prepared: PreparedJob) -> OutputFolder:
+    def folder(self, prepared: PreparedJob) -> ResultFolder:
         """The folder that a job's results go to."""
-        from avis_cli.files.output_folder import OutputFolder
+        from avis_cli.writers.result_folder import ResultFolder
 
-        return OutputFolder(prepared.job.target, overwrite=self._settings.overwrite, fingerprint=prepared.fingerprint)
+        return ResultFolder(prepared.job.target, overwrite=self._settings.overwrite, fingerprint=prepared.fingerprint)
 
     def compute(self, prepared: PreparedJob, worker: int) -> ClipResult:
         """The result of one input from the network on the device of ``worker``."""
@@ -109,7 +110,7 @@ class JobSteps:
                 error.file = os.fspath(job.source)
             raise
 
-    def write(self, prepared: PreparedJob, folder: OutputFolder, partial: Path, result: ClipResult) -> None:
+    def write(self, prepared: PreparedJob, folder: ResultFolder, partial: Path, result: ClipResult) -> None:
         """Every result that is wanted into ``partial``, what ``folder`` is called until it is complete.
 
         Raises MediaError if the input is no longer what it was when the job was prepared.
@@ -145,7 +146,7 @@ class JobSteps:
 
     def skipped(self, prepared: PreparedJob) -> Outcome:
         """The outcome of a job whose results were there before."""
-        from avis_cli.files.output_folder import read_about
+        from avis_cli.writers.result_folder import read_about
 
         tracks = read_about(prepared.job.target).get("tracks")
         return self._complete(prepared, Outcome(prepared.job, "skipped", tracks if isinstance(tracks, int) else None))
@@ -167,14 +168,14 @@ class JobSteps:
 
     def _look(self, job: Job) -> ClipInfo:
         # what can be seen to fail without the network fails before it is found and loaded
-        from avis_cli.files.output_folder import OutputFolder
         from avis_cli.media import decode
+        from avis_cli.writers.result_folder import ResultFolder
 
         clip = decode.probe(job.source, audio_track=self._options.audio_track, **self._options.limits)
         if not (self._options.allow_silent or self._options.mute):
             clip.require_sound()
         if not self._may_skip(job):
-            OutputFolder(job.target, overwrite=self._settings.overwrite).prepare()
+            ResultFolder(job.target, overwrite=self._settings.overwrite).prepare()
         return clip
 
     def _may_skip(self, job: Job) -> bool:

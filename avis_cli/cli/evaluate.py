@@ -216,7 +216,7 @@ def _same_file(one: Path, other: Path) -> bool:
 def _open_output(output: Path | None) -> AbstractContextManager[Path | None]:
     if output is None:
         return nullcontext()
-    from avis_cli.files.output_file import output_file
+    from avis_cli.files.atomic import output_file
 
     return output_file(output, overwrite=True)
 
@@ -255,7 +255,7 @@ def show(outcome: Outcome, presentation: Presentation) -> None:
 
 def _save_plots(evaluation: Evaluation, folder: Path) -> None:
     from avis_cli.evaluate.report.plots import figures
-    from avis_cli.files.output_file import output_file
+    from avis_cli.files.atomic import output_file
 
     for name, figure in figures(evaluation):
         with output_file(folder / name, overwrite=True) as temporary:

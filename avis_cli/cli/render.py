@@ -53,7 +53,7 @@ def render(
 def _render(
     tracks: Path, clip: Path, output: Path, overwrite: bool, options: SegmentOptions, token: CancelToken
 ) -> None:
-    from avis_cli.files.output_file import output_file
+    from avis_cli.files.atomic import output_file
     from avis_cli.media import decode
     from avis_cli.results.clip import ClipResult
     from avis_cli.writers.overlay import overlay_clip

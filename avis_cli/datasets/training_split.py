@@ -15,7 +15,8 @@ from avis_cli.datasets.segmentation import Frame, read_masks
 from avis_cli.datasets.tracks import Mask
 from avis_cli.datasets.truth import read_truth
 from avis_cli.errors import AnnotationError
-from avis_cli.files.strict_json import Node, read
+from avis_cli.files.json_file import read_json
+from avis_cli.files.strict_json import Node
 
 OBJECTS_FORMAT = "avis-synth-objects"
 
@@ -98,7 +99,7 @@ def _read_objects(path: Path, categories: int) -> dict[int, _Known]:
     """Objects and heard categories by video id, nothing if there is no such file."""
     if not path.exists():
         return {}
-    top = read(path)
+    top = read_json(path)
     if top.key("format").value != OBJECTS_FORMAT:
         top.key("format").refuse(f'"{OBJECTS_FORMAT}"', hint="delete the file to go without silent objects")
     return {video.key("id").integer(): _read_video(video, categories) for video in top.key("videos").items()}

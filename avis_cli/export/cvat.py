@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.export.request import Request, category_name, clip_name
+from avis_cli.files.numbers import ratio
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult, Track
 
@@ -39,7 +40,7 @@ def frame_numbers(result: ClipResult) -> list[int]:
 
     Exact for masks of every frame from the clip's start, and wherever the frame rate is constant and known.
     """
-    rate = None if result.source.frame_rate is None else Fraction(result.source.frame_rate)
+    rate = ratio(result.source.frame_rate or "")
     if not result.times or (result.model.mask_fps == "video" and result.times[0] == 0) or rate is None:
         return list(range(len(result.times)))
     if result.model.mask_fps == "video":
@@ -64,8 +65,7 @@ class _Document:
         self._xml = XMLGenerator(file, "utf-8", short_empty_elements=True)
         self._result = result
         self._frames = frame_numbers(result)
-        rate, duration = result.source.frame_rate, Fraction(result.source.duration)
-        whole = 0 if rate is None else round(duration * Fraction(rate))
+        whole = round(Fraction(result.source.duration) * (ratio(result.source.frame_rate or "") or 0))
         self._size = max(whole, self._frames[-1] + 1 if self._frames else 0)
         rising = sorted(result.tracks, key=lambda track: (track.score, -track.id))
         self._depth = {track.id: depth for depth, track in enumerate(rising)}

@@ -6,16 +6,15 @@ Importing this loads none of the writers.
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Protocol, cast
 
-from avis_cli.errors import UsageError
-from avis_cli.export.output_tree import output_tree
+from avis_cli.errors import OutputError, UsageError
 from avis_cli.export.request import Request
-from avis_cli.files import partial
-from avis_cli.files.output_file import output_file
+from avis_cli.files.atomic import cannot_write, output_file, output_tree
 from avis_cli.results.clip import ClipResult
 
 
@@ -151,15 +150,27 @@ def export(
     request = request or Request()
     require_video(format, request)
     write = format.load()
+
+    def may_replace(present: list[str]) -> None:
+        foreign = [name for name in present if re.fullmatch(format.folder_entries or "", name) is None]
+        if not overwrite:
+            raise OutputError("is already there", hint="--overwrite replaces it", file=destination)
+        if foreign:
+            raise OutputError(
+                f"holds {foreign[0]!r}, which no such export writes and which would be lost",
+                hint="move it away or choose another name with -o",
+                file=destination,
+            )
+
     try:
         if format.folder_entries is None:
             with output_file(destination, overwrite=overwrite) as part:
                 write(part, result, request)
         else:
-            with output_tree(destination, format.folder_entries, overwrite=overwrite) as part:
+            with output_tree(destination, may_replace=may_replace) as part:
                 write(part, result, request)
     except OSError as error:  # what cannot be read is a MediaError
-        raise partial.cannot_write(error, destination) from error
+        raise cannot_write(error, destination) from error
 
 
 def require_video(format: ExportFormat, request: Request) -> None:

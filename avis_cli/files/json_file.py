@@ -10,17 +10,18 @@ import zlib
 from pathlib import Path
 
 from avis_cli.errors import AnnotationError
-from avis_cli.files import strict_json as checked_json
+from avis_cli.files import strict_json
 from avis_cli.files.strict_json import Node
 
-DEFAULT_MAX_BYTES = 1 << 30  # parsed, JSON takes several times its size in memory
+DEFAULT_MAX_BYTES = 1 << 30  # of a limit that the user may set; parsed, JSON takes several times its size in memory
 
+_MAX_BYTES = 2 << 30  # where there is no such option
 _GZIP, _ZIP = b"\x1f\x8b", b"PK"
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"(?=\s*(:?))|[\[\]{}]|-?Infinity|NaN')
 _DEEPEST = 100  # levels; annotations need seven
 
 
-def read_json(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTES) -> Node:
+def read_json(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Node:
     """The top node of a strict UTF-8 JSON file, which may be gzipped whatever its name says.
 
     ``max_bytes`` bounds the file and what it unpacks to. Raises ``AnnotationError`` naming line and column of what
@@ -28,13 +29,14 @@ def read_json(path: str | os.PathLike[str], *, max_bytes: int = DEFAULT_MAX_BYTE
     """
     text = _decode(_read_bytes(Path(path), max_bytes), path)
     try:
-        return checked_json.parse(text, file=path)
+        return strict_json.parse(text, file=path)
     except AnnotationError as error:
         place = "" if " at line " in error.cause else _place_of_offence(text)
         raise AnnotationError(error.cause + place, hint=error.hint, file=path) from None
 
 
-def _read_bytes(path: Path, max_bytes: int) -> bytes:
+def _read_bytes(path: Path, limit: int | None) -> bytes:
+    max_bytes = _MAX_BYTES if limit is None else limit
     try:
         if not path.is_file():
             folder, missing = path.is_dir(), not path.exists()
@@ -42,7 +44,7 @@ def _read_bytes(path: Path, max_bytes: int) -> bytes:
             cause = "no such file" if missing else f"{kind}, expected a JSON file"
             raise AnnotationError(cause, file=path, usage=folder)
         if path.stat().st_size > max_bytes:
-            raise _too_large(f"{path.stat().st_size} bytes", max_bytes, path)
+            raise _too_large(f"{path.stat().st_size} bytes, the limit is {max_bytes}", limit, path)
         with path.open("rb") as stream:
             magic = stream.read(2)
             stream.seek(0)
@@ -58,16 +60,12 @@ def _read_bytes(path: Path, max_bytes: int) -> bytes:
     except OSError as error:
         raise AnnotationError(f"cannot be read: {error.strerror or error}", file=path) from None
     if len(data) > max_bytes:
-        raise _too_large("more", max_bytes, path)
+        raise _too_large(f"more than the limit of {max_bytes} bytes", limit, path)
     return data
 
 
-def _too_large(size: str, max_bytes: int, path: Path) -> AnnotationError:
-    return AnnotationError(
-        f"{size} than the limit of {max_bytes} bytes" if size == "more" else f"{size}, the limit is {max_bytes}",
-        hint="raise --max-bytes if you trust the file",
-        file=path,
-    )
+def _too_large(cause: str, limit: int | None, path: Path) -> AnnotationError:
+    return AnnotationError(cause, hint=None if limit is None else "raise --max-bytes if you trust the file", file=path)
 
 
 def _decode(data: bytes, path: str | os.PathLike[str]) -> str:

@@ -11,13 +11,11 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 from avis_cli.errors import AnnotationError
 
-MAX_BYTES = 2 << 30
-"""Larger files are refused before they are read: parsed, they would need many times that memory."""
+LARGEST = 1e300  # magnitude of a number; what is larger is damage, and no float computes with it
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Node:
         value = self.value
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.refuse("a number")
-        if not (low <= value <= high and abs(value) <= 2**1000):
+        if not (low <= value <= high and abs(value) <= LARGEST):
             self.refuse(
                 f"a finite number, {low:g} or more" if high == math.inf else f"a number from {low:g} to {high:g}"
             )
@@ -103,22 +101,6 @@ def parse(text: str, *, file: str | os.PathLike[str] | None = None) -> Node:
     except ValueError:
         cause = "not JSON that can be read: a number has too many digits"
     raise AnnotationError(cause, file=file)
-
-
-def read(path: str | os.PathLike[str]) -> Node:
-    """``parse`` of a UTF-8 file; what keeps it from being read is an ``AnnotationError`` too."""
-    path = Path(path)
-    try:
-        if not path.is_file():
-            cause = "is not a file, expected JSON" if path.exists() else "no such file"
-            raise AnnotationError(cause, file=path, usage=path.is_dir())
-        if path.stat().st_size > MAX_BYTES:
-            raise AnnotationError(f"{path.stat().st_size} bytes of JSON, at most {MAX_BYTES} are read", file=path)
-        return parse(path.read_text(encoding="utf-8"), file=path)
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f"not UTF-8 text (byte {error.start})", file=path) from None
-    except OSError as error:
-        raise AnnotationError(f"cannot be read: {error.strerror or error}", file=path) from None
 
 
 def _show(value: Any) -> str:

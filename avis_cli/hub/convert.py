@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from avis_cli.errors import AvisError, OutputError, UsageError, WeightsError
+from avis_cli.files.atomic import output_tree
 from avis_cli.hub import store, weights_file
 from avis_cli.hub.lookup import ResolvedWeights, resolve
 from avis_cli.hub.manifest import Entry, load_manifest
@@ -69,15 +67,15 @@ def import_released(
     store.check_room(target.parent, sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()))
     source = f"{checkpoint.name} (sha256 {store.checksum(checkpoint, progress)})"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         # without its sidecar a file is not loaded: a kill between the two writes leaves nothing that looks right
         store.sidecar(target).unlink(missing_ok=True)
         weights_file.write(target, tensors, describe(found.preset, source))
         sha256 = store.checksum(target, progress)
         store.write_sidecar(target, sha256)
-    except OSError as error:
+    except (OSError, OutputError) as error:
+        cause = error.cause if isinstance(error, OutputError) else f"{error.strerror or error}"
         raise OutputError(
-            f"cannot keep the weights ({error.strerror or error})", hint="set AVIS_HOME to another folder", file=target
+            f"cannot keep the weights ({cause})", hint="set AVIS_HOME to another folder", file=target
         ) from error
     return Imported(target, preset, sha256, bool(found.vggish))
 
@@ -117,26 +115,11 @@ def _check_name(path: Path, progress: Progress) -> None:
 
 
 def _write_folder(folder: Path, weights: Path, file: str, texts: Mapping[str, str]) -> Path:
-    temporary: str | None = None
-    try:
-        parent = folder.absolute().parent
-        parent.mkdir(parents=True, exist_ok=True)
-        store.check_room(parent, weights.stat().st_size)
-        temporary = tempfile.mkdtemp(prefix=f".{folder.name[:100]}.", suffix=".tmp", dir=parent)
-        shutil.copyfile(weights, Path(temporary, file))
+    store.check_room(folder.absolute().parent, weights.stat().st_size)
+    with output_tree(folder, remedy="choose a folder that can be written") as temporary:
+        shutil.copyfile(weights, temporary / file)
         for name, text in texts.items():
-            Path(temporary, name).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-        with contextlib.suppress(OSError):  # not every file system has permissions
-            os.chmod(temporary, 0o755)
-        os.rename(temporary, folder)
-        temporary = None
-    except OSError as error:
-        raise OutputError(
-            f"cannot be written ({error.strerror or error})", hint="choose a folder that can be written", file=folder
-        ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+            (temporary / name).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     return folder / file
 
 

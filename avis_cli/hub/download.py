@@ -26,6 +26,7 @@ from avis_cli.progress import Progress, silent
 SCHEME = "hf://"
 URL = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[^/@]+))?/(?P<file>[^@]+)")
 WAITS = (1.0, 3.0)  # seconds before the second and the third attempt to reach a server that failed
+CHUNK = 1 << 22  # bytes that a download may count too many
 PATIENCE = 3  # a download that had to be fetched more than this many times over is given up
 
 
@@ -164,7 +165,7 @@ def _meter(progress: Progress, total: int | None) -> type:
             step = int(n or 0)
             self.done += step
             self.received += max(step, 0)
-            if total is not None and self.received > PATIENCE * total + store.CHUNK:
+            if total is not None and self.received > PATIENCE * total + CHUNK:
                 raise refusal.EndlessError
             progress("downloading", self.done, total)
 

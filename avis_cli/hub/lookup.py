@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avis_cli.errors import WeightsError
-from avis_cli.files.regular_file import require_regular
 from avis_cli.hub import download, store
 from avis_cli.hub.download import HubFile
 from avis_cli.hub.manifest import Entry, Manifest, load_manifest
@@ -134,7 +133,7 @@ def _from_hub(source: HubFile, entry: Entry | None, offline: bool, progress: Pro
 
 
 def _local(path: Path, progress: Progress) -> ResolvedWeights:
-    require_regular(path)
+    store.require_regular(path)
     expected = store.read_sidecar(path)
     if expected is None:
         sha256 = store.checksum(path, progress)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
+import stat
 from pathlib import Path
 
+import platformdirs
+
 from avis_cli.errors import WeightsError
+from avis_cli.files.atomic import output_file
+from avis_cli.files.checksum import sha256_of
 from avis_cli.hub.manifest import SHA256
 from avis_cli.progress import Progress, silent
 
-CHUNK = 1 << 22  # bytes read at once
 SPARE = 1 << 26  # bytes to leave free on a disk
 SIDECAR = ".sha256"  # in the form that `sha256sum -c` reads
 
@@ -19,10 +22,7 @@ SIDECAR = ".sha256"  # in the form that `sha256sum -c` reads
 def home() -> Path:
     """Where imported weights are kept: AVIS_HOME, else the user's data folder."""
     own = os.environ.get("AVIS_HOME")
-    if own:
-        return Path(own).expanduser()
-    data = os.environ.get("XDG_DATA_HOME")
-    return (Path(data) if data else Path.home() / ".local" / "share") / "avis"
+    return Path(own).expanduser() if own else platformdirs.user_data_path("avis", appauthor=False)
 
 
 def imported_file(name: str) -> Path:
@@ -31,20 +31,13 @@ def imported_file(name: str) -> Path:
 
 
 def checksum(path: Path, progress: Progress = silent) -> str:
-    """SHA-256 of a file's content in lower-case hexadecimal."""
-    digest = hashlib.sha256()
+    """``sha256_of`` a weights file. Raises WeightsError if it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            total, done = os.fstat(file.fileno()).st_size, 0
-            while block := file.read(CHUNK):
-                digest.update(block)
-                done += len(block)
-                progress("checking", done, total)
+        return sha256_of(path, progress)
     except OSError as error:
         raise WeightsError(
             f"cannot be read ({error.strerror or error})", hint="give a weights file that exists", file=path
         ) from error
-    return digest.hexdigest()
 
 
 def check(path: Path, expected: str, remedy: str, progress: Progress = silent) -> str:
@@ -61,12 +54,8 @@ def sidecar(path: Path) -> Path:
 
 def write_sidecar(path: Path, sha256: str) -> None:
     """Keeps a file's checksum beside it."""
-    temporary = sidecar(path).with_name(f".{path.name}{SIDECAR}.{os.getpid()}.tmp")
-    try:
+    with output_file(sidecar(path), overwrite=True) as temporary:
         temporary.write_text(f"{sha256}  {path.name}\n", encoding="utf-8")
-        os.replace(temporary, sidecar(path))
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_sidecar(path: Path) -> str | None:
@@ -76,6 +65,22 @@ def read_sidecar(path: Path) -> str | None:
     except (OSError, UnicodeDecodeError):
         return None
     return found[0] if found else None
+
+
+def require_regular(path: Path) -> None:
+    """Raise WeightsError for a folder, pipe, socket or device: a pipe would be waited for, a device never ends.
+
+    What cannot be looked at is left to whoever opens it.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if stat.S_ISDIR(mode):
+        hint = "give the .safetensors inside it"
+        raise WeightsError("is a folder, expected a weights file", hint=hint, file=path, usage=True)
+    if not stat.S_ISREG(mode):
+        raise WeightsError("a pipe, socket or device, expected a weights file", hint="copy it to a file", file=path)
 
 
 def check_room(folder: Path, needed: int) -> None:

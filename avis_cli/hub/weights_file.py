@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import pickle
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +14,8 @@ import torch
 from torch import Tensor
 
 from avis_cli.errors import OutputError, WeightsError
-from avis_cli.files.durable import sync
-from avis_cli.files.regular_file import require_regular
+from avis_cli.files.atomic import output_file
+from avis_cli.hub import store
 from avis_cli.hub.safetensors_header import FORMAT_VERSION, pack_metadata, read_header
 
 SAFETENSORS = ".safetensors"
@@ -34,7 +31,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str
     than tensors, or that holds a parameter that is not finite.
     """
     path = Path(path)
-    require_regular(path)
+    store.require_regular(path)
     suffix = path.suffix.lower()
     if suffix == SAFETENSORS:
         tensors, metadata = _read_safetensors(path)
@@ -56,23 +53,12 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata:
     wants back from `read`; the format's version is added. Raises OutputError if the file cannot be written.
     """
     path = Path(path)
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-        safetensors.torch.save_file(_separate(tensors), temporary, metadata=pack_metadata(dict(metadata)))
-        with contextlib.suppress(OSError):  # not every file system has permissions
-            os.chmod(temporary, 0o666 & ~_umask())
-        with open(temporary, "rb+") as written:
-            sync(written)
-        os.replace(temporary, path)
-        temporary = None
-    except (OSError, safetensors.SafetensorError) as error:
-        raise OutputError(f"cannot write the weights: {_reason(error)}", hint=_remedy(error), file=path) from error
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+    with output_file(path, overwrite=True, durable=True, remedy="choose a folder that can be written") as temporary:
+        try:
+            safetensors.torch.save_file(_separate(tensors), temporary, metadata=pack_metadata(dict(metadata)))
+        except safetensors.SafetensorError as error:
+            hint = "free some space" if "No space left" in str(error) else "choose a folder that can be written"
+            raise OutputError(f"cannot be written: {_first_line(error)}", hint=hint, file=path) from error
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -155,21 +141,6 @@ def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return separate
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else _first_line(error)
-
-
-def _remedy(error: Exception) -> str:
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return "free some disk space" if full or "No space left" in str(error) else "choose a folder that can be written"

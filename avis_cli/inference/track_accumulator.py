@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.results import run_length
-from avis_cli.results.disk_backed_masks import SpilledMasks, SpillFile
+from avis_cli.results.disk_backed_masks import DiskBackedMasks, MaskFile
 from avis_cli.results.run_length import RunLength
 
 MEMORY = 16 << 20
 """Bytes of run lengths in memory: some minutes of three objects at 30 masks a second in 1280x720."""
 _OVERHEAD = 300  # bytes of Python's for each
 
-Masks = list[RunLength | None] | SpilledMasks
+Masks = list[RunLength | None] | DiskBackedMasks
 Span = tuple[float, float]
 Drawn = Sequence[NDArray[np.bool_] | None]
 
@@ -48,7 +48,7 @@ class TrackAccumulator:
         self._tracks: dict[int, _Track] = {}
         self._size: list[int] = []
         self._bytes = 0
-        self._file: SpillFile | None = None
+        self._file: MaskFile | None = None
 
     def add(self, time: Fraction, ids: Sequence[int | None], masks: Sequence[RunLength | None]) -> None:
         """The next frame's masks, each of the object of that id; of no object where the id is None."""
@@ -61,13 +61,13 @@ class TrackAccumulator:
                 self._bytes += len(mask["counts"]) + _OVERHEAD
         self.times.append(time)
         if self._file is None and self._bytes > MEMORY:
-            self._file = SpillFile()
+            self._file = MaskFile()
             for track in self._tracks.values():
-                track.masks = SpilledMasks(self._file, self._size, track.masks)
+                track.masks = DiskBackedMasks(self._file, self._size, track.masks)
 
     def _track(self, id: int) -> _Track:
         if id not in self._tracks:
-            self._tracks[id] = _Track([] if self._file is None else SpilledMasks(self._file, self._size))
+            self._tracks[id] = _Track([] if self._file is None else DiskBackedMasks(self._file, self._size))
         return self._tracks[id]
 
     def close(

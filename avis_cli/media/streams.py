@@ -10,6 +10,7 @@ import av
 from av.container import InputContainer
 
 from avis_cli.errors import MediaError, UsageError
+from avis_cli.files.numbers import clock
 from avis_cli.media.clip import AudioInfo
 
 Path = str | os.PathLike[str]
@@ -97,7 +98,7 @@ def header_duration(container: InputContainer, stream: Any, origin: Fraction) ->
     if stream.duration is not None and stream.duration > 0:
         begin = origin if stream.start_time is None else stream.start_time * Fraction(stream.time_base)
         return max(begin + stream.duration * Fraction(stream.time_base) - origin, Fraction(0)) or None
-    tagged = _clock(stream.metadata.get("DURATION"))
+    tagged = clock(stream.metadata.get("DURATION", ""))
     begin = Fraction(container.start_time or 0, av.time_base)
     if tagged is None and container.duration is not None and container.duration > 0:
         tagged = begin + Fraction(container.duration, av.time_base)
@@ -122,12 +123,3 @@ def _label(track: AudioInfo) -> str:
 
 def _credible(rate: Any) -> Fraction | None:
     return Fraction(rate) if rate and 0 < rate <= _FASTEST else None
-
-
-def _clock(text: str | None) -> Fraction | None:
-    """``HH:MM:SS.fraction`` in seconds."""
-    try:
-        hours, minutes, seconds = (text or "").split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
-    except ValueError:
-        return None

@@ -1,28 +1,26 @@
 """What a clip's segmentation is: tracks with masks, scores and times, and the same as JSON (``tracks.json``) both ways.
 
-``ClipResult.to_json`` writes version 1 of the format, ``from_json`` reads it (``results_reader``). ``frame``,
-``timeline`` and ``to_supervision`` give the same in the forms that array, table and vision libraries take.
+``frame``, ``timeline`` and ``to_supervision`` give the same in the forms that array, table and vision libraries take.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli import __version__
 from avis_cli.errors import AnnotationError, UsageError
-from avis_cli.files.strict_json import parse, read
-from avis_cli.media.clip import ClipInfo
-from avis_cli.results import run_length
-from avis_cli.results.disk_backed_masks import SpilledMasks
+from avis_cli.files.json_file import read_json
+from avis_cli.files.strict_json import Node, parse
+from avis_cli.results import description, masks, notebook, run_length
+from avis_cli.results.description import ModelInfo, Source
 from avis_cli.results.run_length import RunLength
 
 if TYPE_CHECKING:
@@ -30,60 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = "avis-tracks"
 VERSION = 1
-MAX_SIDE = 1 << 16  # pixels; a larger picture in a file is damage, not video
 _MAX_LABEL = 2**31 - 1  # largest track id in a label map
-
-
-@dataclass(frozen=True)
-class SourceAudio:
-    """The sound that was heard: rate in Hz and channels as the file has them."""
-
-    sample_rate: int
-    channels: int
-
-
-@dataclass(frozen=True)
-class Source:
-    """The clip: file name without folder, size of an upright frame in pixels, degrees clockwise that made it upright,
-    seconds, exact rate as ``"30000/1001"`` (None if unknown), and how many frames could not be decoded."""
-
-    file: str
-    width: int
-    height: int
-    rotation: int
-    duration: float
-    frame_rate: str | None
-    audio: SourceAudio | None
-    decode_failures: int = 0
-
-    @classmethod
-    def of(cls, clip: ClipInfo, decode_failures: int = 0) -> Source:
-        """What the result keeps of a clip's description."""
-        rate, audio = clip.frame_rate, clip.audio
-        return cls(
-            file=os.path.basename(clip.file),
-            width=clip.width,
-            height=clip.height,
-            rotation=clip.rotation,
-            duration=float(clip.duration),
-            frame_rate=None if rate is None else f"{rate.numerator}/{rate.denominator}",
-            audio=None if audio is None else SourceAudio(audio.sample_rate, audio.channels),
-            decode_failures=decode_failures,
-        )
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """The network and the settings that decide the result. ``fps``: token frames per second; ``mask_fps``: mask frames
-    per second, or ``"video"`` for every frame."""
-
-    name: str
-    preset: str
-    weights_sha256: str | None
-    threshold: float
-    precision: str
-    fps: float
-    mask_fps: float | Literal["video"]
 
 
 @dataclass(frozen=True)
@@ -105,8 +50,7 @@ class Track:
     def __post_init__(self) -> None:
         # numbers arrive from array libraries; plain ones make equality and JSON exact
         object.__setattr__(self, "score", float(self.score))
-        if not isinstance(self.masks, SpilledMasks):
-            object.__setattr__(self, "masks", list(self.masks))
+        object.__setattr__(self, "masks", masks.as_kept(self.masks))
         object.__setattr__(self, "sounding", [(float(start), float(end)) for start, end in self.sounding])
 
     def is_sounding(self, time: float) -> bool:
@@ -116,12 +60,33 @@ class Track:
     @cached_property
     def areas(self) -> list[int | None]:
         """Pixels per mask frame, None where absent."""
-        return [None if mask is None else run_length.area(mask) for mask in self.masks]
+        return list(run_length.areas(self.masks))
 
     @cached_property
     def bboxes(self) -> list[list[int] | None]:
         """Tight [x, y, width, height] in pixels per mask frame, None where absent."""
-        return [None if mask is None else [int(n) for n in run_length.bbox(mask)] for mask in self.masks]
+        return list(run_length.bboxes(self.masks))
+
+    def __repr__(self) -> str:
+        seen = sum(mask is not None for mask in self.masks)
+        spans = notebook.listed([notebook.span(*span) for span in self.sounding])
+        return (
+            f"<Track {self.id}: {notebook.short(self.label)}, score {self.score:.2f}, "
+            f"{seen} of {len(self.masks)} masks, {f'sounds {spans}' if spans else 'silent'}>"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The track's object in the JSON document."""
+        return {
+            "id": self.id,
+            "category_id": self.category_id,
+            "category": self.label,
+            "score": self.score,
+            "segmentations": list(self.masks),
+            "bboxes": self.bboxes,
+            "areas": self.areas,
+            "sounding": [list(span) for span in self.sounding],
+        }
 
 
 @dataclass(frozen=True)
@@ -149,6 +114,26 @@ class ClipResult:
         for track in self.tracks:
             if len(track.masks) != len(self.times):
                 raise ValueError(f"track {track.id} has {len(track.masks)} masks for {len(self.times)} mask frames")
+
+    def __repr__(self) -> str:
+        tracks = notebook.listed([f"{notebook.short(track.label)} {track.score:.2f}" for track in self.tracks])
+        return f"<ClipResult of {self._in_short()}{f': {tracks}' if tracks else ''}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                track.id,
+                notebook.short(track.label),
+                f"{track.score:.2f}",
+                sum(mask is not None for mask in track.masks),
+                notebook.listed([notebook.span(*span) for span in track.sounding]) or "never",
+            )
+            for track in self.tracks
+        ]
+        return notebook.table(self._in_short(), ("track", "category", "score", "masks", "sounds"), rows)
+
+    def _in_short(self) -> str:
+        return f"{notebook.short(self.source.file)}, {len(self.tracks)} tracks, {len(self.times)} mask frames"
 
     @property
     def end(self) -> float:
@@ -239,54 +224,54 @@ class ClipResult:
     def to_dict(self) -> dict[str, Any]:
         """The JSON document as Python values, keys in the format's order."""
         return {
-            "format": FORMAT,
-            "version": VERSION,
-            "tool": self.tool,
-            "source": asdict(self.source),
-            "model": asdict(self.model),
-            **({} if self.options is None else {"options": dict(self.options)}),
-            "categories": [{"id": id, "name": name} for id, name in self.categories],
-            "times": list(self.times),
-            "tracks": [_track_dict(track) for track in self.tracks],
+            **description.describe_result(self, FORMAT, VERSION),
+            "tracks": [track.to_dict() for track in self.tracks],
         }
 
     def to_json(self) -> str:
         """Strict JSON text (ASCII), one line per key and track. Raises ValueError for a number that is not finite."""
-        document = self.to_dict()
-        tracks = ",\n".join(_dump(track) for track in document.pop("tracks"))
-        lines = [f"{_dump(key)}: {_dump(value)}" for key, value in document.items()]
-        lines.append(f'"tracks": [\n{tracks}\n]' if tracks else '"tracks": []')
-        return "{\n" + ",\n".join(lines) + "\n}\n"
+        return description.to_text(self.to_dict(), "tracks")
 
     @classmethod
     def from_json(cls, text: str, *, file: str | os.PathLike[str] | None = None) -> ClipResult:
         """The result that ``to_json`` wrote. Raises AnnotationError naming the field that is not as the format says;
         ``file`` is what the error calls the text."""
-        from avis_cli.results.reader import read_result
-
-        return read_result(parse(text, file=file))
+        return cls.from_node(parse(text, file=file))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ClipResult:
         """``from_json`` of a file."""
-        from avis_cli.results.reader import read_result
+        return cls.from_node(read_json(path))
 
-        return read_result(read(path))
+    @classmethod
+    def from_node(cls, top: Node) -> ClipResult:
+        """The result whose JSON is ``top``, every field checked against the format. Raises AnnotationError."""
+        description.read_version(top, FORMAT, VERSION)
+        source = description.read_source(top.key("source"))
+        categories = description.read_categories(top.key("categories"))
+        times = description.read_times(top.key("times"))
+        tracks: list[Track] = []
+        ids: set[int] = set()
+        for node in top.key("tracks").items():
+            track = _read_track(node, categories, source, len(times))
+            if track.id in ids:
+                node.key("id").refuse("an id of its own", got=f"{track.id} again")
+            ids.add(track.id)
+            tracks.append(track)
+        model, tool, options = description.read_model(top.key("model")), top.key("tool"), description.read_options(top)
+        return cls(source, model, tuple(categories.items()), times, tuple(tracks), tool.text(), options)
 
 
-def _dump(value: Any) -> str:
-    # ASCII: file names may hold bytes that are no text, which only escapes carry through UTF-8
-    return json.dumps(value, ensure_ascii=True, allow_nan=False)
-
-
-def _track_dict(track: Track) -> dict[str, Any]:
-    return {
-        "id": track.id,
-        "category_id": track.category_id,
-        "category": track.label,
-        "score": track.score,
-        "segmentations": list(track.masks),
-        "bboxes": track.bboxes,
-        "areas": track.areas,
-        "sounding": [list(span) for span in track.sounding],
-    }
+def _read_track(node: Node, categories: dict[int, str], source: Source, length: int) -> Track:
+    category_id, label = description.read_category(node, categories)
+    segmentations = masks.read_masks(node.key("segmentations"), source.height, source.width, length)
+    masks.check_derived(node, "areas", segmentations, run_length.areas)
+    masks.check_derived(node, "bboxes", segmentations, run_length.bboxes)
+    return Track(
+        id=node.key("id").integer(1),
+        category_id=category_id,
+        label=label,
+        score=node.key("score").number(0, 1),
+        masks=segmentations,
+        sounding=description.read_spans(node.key("sounding")),
+    )

@@ -19,11 +19,11 @@ from avis_cli.results.run_length import RunLength
 _NONE = -1
 
 
-class SpillFile:
+class MaskFile:
     """Bytes of all tracks of a clip, one after another."""
 
     def __init__(self) -> None:
-        with _told():
+        with _disk_errors():
             # closed when nothing needs it any more
             self._file = tempfile.TemporaryFile(prefix="avis-masks-")  # noqa: SIM115
         self._end = 0
@@ -31,7 +31,7 @@ class SpillFile:
 
     def append(self, data: bytes) -> int:
         """Write ``data``; where it begins."""
-        with self._lock, _told():
+        with self._lock, _disk_errors():
             place = self._file.seek(self._end)
             self._file.write(data)
             self._end += len(data)
@@ -39,13 +39,13 @@ class SpillFile:
 
     def read(self, place: int, length: int) -> bytes:
         """What was written."""
-        with self._lock, _told():
+        with self._lock, _disk_errors():
             self._file.seek(place)
             return self._file.read(length)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _disk_errors() -> Iterator[None]:
     """What the disk refuses, as an error for the user."""
     try:
         yield
@@ -54,10 +54,10 @@ def _told() -> Iterator[None]:
         raise OutputError(cause, hint="free some space there, or name another place with TMPDIR") from error
 
 
-class SpilledMasks(Sequence[RunLength | None]):
+class DiskBackedMasks(Sequence[RunLength | None]):
     """One run length per mask frame, None where the track is absent; all of one ``size`` = [height, width]."""
 
-    def __init__(self, file: SpillFile, size: list[int], masks: Iterable[RunLength | None] = ()) -> None:
+    def __init__(self, file: MaskFile, size: list[int], masks: Iterable[RunLength | None] = ()) -> None:
         self._file, self._size = file, size
         self._places, self._lengths = array("q"), array("i")
         for mask in masks:
@@ -88,8 +88,8 @@ class SpilledMasks(Sequence[RunLength | None]):
         return {"size": list(self._size), "counts": self._file.read(place, self._lengths[index]).decode("ascii")}
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, SpilledMasks | list) or len(self) != len(other):
-            return False if isinstance(other, SpilledMasks | list) else NotImplemented
+        if not isinstance(other, DiskBackedMasks | list) or len(self) != len(other):
+            return False if isinstance(other, DiskBackedMasks | list) else NotImplemented
         return all(one == another for one, another in zip(self, other, strict=True))
 
     __hash__ = None  # type: ignore[assignment]  # as a list

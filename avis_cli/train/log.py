@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avis_cli.files.output_file import output_file
+from avis_cli.files.atomic import output_file
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from avis_cli import __version__
-from avis_cli.files.output_file import output_file
+from avis_cli.files.atomic import output_file
 from avis_cli.inference.model import Model
 from avis_cli.models.training import AudioAblation, Recipe
 from avis_cli.progress import Progress

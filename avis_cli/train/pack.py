@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.errors import OutputError
-from avis_cli.files.output_file import output_file
+from avis_cli.files.atomic import output_file
 from avis_cli.progress import Progress, silent
 from avis_cli.train.clips import ClipSource, RawClip
 

@@ -11,8 +11,7 @@ from typing import IO, Any, BinaryIO, cast
 import torch
 
 from avis_cli.errors import OutputError, UsageError, WeightsError
-from avis_cli.files.durable import sync
-from avis_cli.files.output_file import output_file
+from avis_cli.files.atomic import output_file, sync
 from avis_cli.models.training import Learner, Recipe, Training
 from avis_cli.train.optimizer import MovingAverage, adamw
 

@@ -10,7 +10,7 @@ import pytest
 from avis_cli.batch.inputs import Found, Shard, collect
 from avis_cli.batch.job import Job
 from avis_cli.errors import UsageError
-from avis_cli.files.output_folder import MANIFEST
+from avis_cli.writers.result_folder import MANIFEST
 
 
 @pytest.fixture

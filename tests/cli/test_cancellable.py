@@ -15,9 +15,9 @@ import pytest
 from avis_cli.batch.cancel import CancelToken, with_cancellation
 from avis_cli.cli import cancellable as module
 from avis_cli.cli.cancellable import cancellable
-from avis_cli.files.output_file import output_file
-from avis_cli.files.output_folder import OutputFolder
+from avis_cli.files.atomic import output_file
 from avis_cli.progress import silent
+from avis_cli.writers.result_folder import ResultFolder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
 
@@ -78,7 +78,7 @@ def test_work_that_speaks_ends_by_itself(tmp_path: Path) -> None:
 
 def test_work_that_is_silent_is_left_behind_and_what_it_wrote_removed(tmp_path: Path, release: threading.Event) -> None:
     def work(token: CancelToken) -> None:
-        with OutputFolder(tmp_path / "deep" / "clip") as folder, output_file(tmp_path / "film.mp4") as part:
+        with ResultFolder(tmp_path / "deep" / "clip") as folder, output_file(tmp_path / "film.mp4") as part:
             (folder / "tracks.json").write_text("{}")
             part.write_bytes(b"half")
             release.wait(30)
@@ -92,7 +92,7 @@ def test_work_that_is_silent_is_left_behind_and_what_it_wrote_removed(tmp_path: 
 
 def test_pressed_twice(tmp_path: Path, release: threading.Event) -> None:
     def work(token: CancelToken) -> None:
-        with OutputFolder(tmp_path / "clip"):
+        with ResultFolder(tmp_path / "clip"):
             release.wait(30)
             token.check()
 
@@ -106,9 +106,9 @@ def test_results_that_were_complete_stay(tmp_path: Path, release: threading.Even
     (tmp_path / "old" / "tracks.json").write_text("old")
 
     def work(token: CancelToken) -> None:
-        with OutputFolder(tmp_path / "new") as folder:
+        with ResultFolder(tmp_path / "new") as folder:
             (folder / "tracks.json").write_text("new")
-        with OutputFolder(tmp_path / "old", overwrite=True) as folder:
+        with ResultFolder(tmp_path / "old", overwrite=True) as folder:
             (folder / "tracks.json").write_text("never")
             release.wait(30)
             token.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -100,6 +101,34 @@ def test_an_existing_overlay_is_refused_and_replaced_on_demand(
     assert (tmp_path / "overlay.mp4").read_text() == "mine"
     assert main(["render", str(tracks), str(clip), "--overwrite", "--quiet"]) == 0
     assert len(shown(tmp_path / "overlay.mp4")) == 10
+
+
+@pytest.mark.parametrize("command", [["render"], ["export", "--to", "cvat"], ["export", "--to", "matte"]])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("times[0]", 1e15),
+        ("source.duration", 10**400),
+        ("tracks[0].sounding[0][1]", 1e300),
+        ("model.mask_fps", 1e-300),
+    ],
+    ids=["time", "duration", "span", "rate"],
+)
+def test_times_that_no_clock_has_are_named(
+    tmp_path: Path, clip: Path, capsys: pytest.CaptureFixture[str], command: list[str], path: str, value: float
+) -> None:
+    tracks = save(boxes_result(*SIZE, [[BOX]], times=(0.0,)), tmp_path)
+    place = document = json.loads(tracks.read_text())
+    *parents, last = [int(key) if key.isdigit() else key for key in re.findall(r"\w+", path)]
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    tracks.write_text(json.dumps(document))
+    video = [str(clip)] if command == ["render"] else ["--video", str(clip)] if "matte" in command else []
+    assert main([command[0], str(tracks), *command[1:], *video]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"avis: {tracks}: {path} is ")
+    assert captured.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["tracks.json", "clip.mp4"])

@@ -390,7 +390,7 @@ def test_a_download_that_starts_over_and_over_is_given_up(hub: FakeHub, monkeypa
 
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 100)
-    monkeypatch.setattr(store, "CHUNK", 1)
+    monkeypatch.setattr(download, "CHUNK", 1)
     hub.cut = 300  # whatever part is asked for again, the whole comes, and ends early
     assert "the download ended early" in failure(URL)
     assert len(hub.requests) < 20

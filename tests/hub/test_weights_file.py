@@ -72,15 +72,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(weights_file.safetensors.torch, "save_file", full)
-    with pytest.raises(OutputError, match="No space left on device; free some disk space"):
+    with pytest.raises(OutputError, match="No space left on device; free some space"):
         weights_file.write(path, {"x": torch.ones(1)}, {})
     assert path.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="No such file or directory"):
-        weights_file.write(tmp_path / "nowhere" / "w.safetensors", TENSORS, METADATA)
+def test_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written: Not a directory; choose a folder that can be written"):
+        weights_file.write(tmp_path / "file" / "w.safetensors", TENSORS, METADATA)
 
 
 def test_a_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from avis_cli.inference.segment_clip import ClipMasks, ClipSettings, segment_cli
 from avis_cli.inference.windows import Plan, choose_window, in_windows
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.tokens import FrameTokens, TrackQueries
-from avis_cli.results.disk_backed_masks import SpilledMasks, SpillFile
+from avis_cli.results.disk_backed_masks import DiskBackedMasks, MaskFile
 from avis_cli.writers.tracks import write_tracks
 
 CONFIG = PRESETS["avism-tiny"]
@@ -246,7 +246,7 @@ def test_many_masks_wait_in_a_file_and_are_the_same(monkeypatch: pytest.MonkeyPa
     assert all(isinstance(masks, list) for masks in expected.masks)
     monkeypatch.setattr(track_accumulator, "MEMORY", 20_000)
     found = run(World(scene(70), 70), window=20)
-    assert all(isinstance(masks, SpilledMasks) for masks in found.masks)
+    assert all(isinstance(masks, DiskBackedMasks) for masks in found.masks)
     assert found.masks == expected.masks
     for masks, wanted in zip(found.masks, expected.masks, strict=True):
         assert len(masks) == 70
@@ -266,7 +266,7 @@ def test_tracks_are_written_piece_by_piece_as_they_are_in_one(tmp_path: Path, co
     text = result.to_json()
     if spilled:
         for track in result.tracks:
-            object.__setattr__(track, "masks", SpilledMasks(SpillFile(), [12, 20], track.masks))
+            object.__setattr__(track, "masks", DiskBackedMasks(MaskFile(), [12, 20], track.masks))
     write_tracks(tmp_path / "tracks.json", result)
     assert (tmp_path / "tracks.json").read_bytes() == text.encode("ascii")
 

@@ -350,3 +350,16 @@ def test_a_recording_that_begins_in_the_middle(tmp_path: Path) -> None:
     assert first in (20, 40)
     assert [read_number(frame.image) for frame in frames] == list(range(first, 75))
     assert frames[0].time == 0
+
+
+@pytest.mark.parametrize("tag", [b"00:00:1e999999999", b"00:00:1/0", b"1e9999999", b"-1:00:00.0", b"00:00:nan"])
+def test_a_duration_tag_that_is_no_duration_is_ignored(tmp_path: Path, tag: bytes) -> None:
+    """A large exponent must not be computed, which would take for ever."""
+    path = tmp_path / "clip.mkv"
+    make_clip(path, size=(64, 48), seconds=2)
+    written = b"00:00:02.000000000"
+    data = path.read_bytes()
+    assert data.count(written) >= 1
+    assert probe(path).duration == 2
+    path.write_bytes(data.replace(written, tag.ljust(len(written), b"\0")))
+    assert 2 <= probe(path).duration < Fraction(21, 10)  # what the container says: its sound is a little longer

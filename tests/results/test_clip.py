@@ -19,7 +19,8 @@ from PIL import Image
 from avis_cli.errors import AnnotationError, AvisError
 from avis_cli.media.clip import AudioInfo, ClipInfo
 from avis_cli.results import run_length
-from avis_cli.results.clip import ClipResult, ModelInfo, Source, SourceAudio, Track
+from avis_cli.results.clip import ClipResult, Track
+from avis_cli.results.description import ModelInfo, Source, SourceAudio
 from avis_cli.writers.masks import write_masks
 
 HEIGHT, WIDTH = 6, 8
@@ -159,15 +160,25 @@ def test_areas_and_boxes_may_be_left_out() -> None:
         ("source.height", 10**9, "source.height is 1000000000"),
         ("source.rotation", 45, "source.rotation is 45"),
         ("source.duration", -1, "source.duration is -1"),
+        ("source.duration", 2e9, "source.duration is 2000000000.0, expected a number from 0 to 1e+09"),
+        ("source.duration", 10**400, "source.duration is a number of more than 40 digits"),
         ("source.frame_rate", "30", 'source.frame_rate is "30"'),
         ("source.frame_rate", "1/0", 'source.frame_rate is "1/0"'),
+        ("source.frame_rate", "0/1", 'source.frame_rate is "0/1"'),
+        ("source.frame_rate", "1e9/1", 'source.frame_rate is "1e9/1"'),
+        ("source.frame_rate", "9000000/1", 'source.frame_rate is "9000000/1"'),
+        ("source.frame_rate", "٣/١", "source.frame_rate is"),
         ("source.audio", 3, "source.audio is 3"),
         ("source.decode_failures", True, "source.decode_failures is true"),
         ("model.threshold", 1.5, "model.threshold is 1.5"),
         ("model.mask_fps", "all", 'model.mask_fps is "all"'),
+        ("model.mask_fps", 1e-300, "model.mask_fps is 1e-300"),
+        ("model.fps", 1e300, "model.fps is 1e+300"),
         ("categories.1.id", 1, "categories[1].id is 1 again"),
         ("categories.0.name", 5, "categories[0].name is 5"),
         ("times.1", 0.0, "times[1] is 0.0"),
+        ("times.2", 1e15, "times[2] is 1000000000000000.0, expected a number from 0 to 1e+09"),
+        ("tracks.0.sounding.1", [1.5, 1e15], "tracks[0].sounding[1][1] is 1000000000000000.0"),
         ("times", [0.0], "tracks[0].segmentations is a list of 3 elements, expected 1"),
         ("tracks", {}, "tracks is an object"),
         ("tracks.1.id", 1, "tracks[1].id is 1 again"),
@@ -177,6 +188,11 @@ def test_areas_and_boxes_may_be_left_out() -> None:
         ("tracks.0.score", "0.9", 'tracks[0].score is "0.9"'),
         ("tracks.0.score", 2**2000, "tracks[0].score is a number of more than 40 digits"),
         ("tracks.0.segmentations.0.size", [WIDTH, HEIGHT], "tracks[0].segmentations[0].size is [8, 6]"),
+        ("tracks.0.segmentations.0.size", [6.0, 8], "tracks[0].segmentations[0].size[0] is 6.0"),
+        ("tracks.0.segmentations.0.size", [6, True], "tracks[0].segmentations[0].size[1] is true"),
+        ("tracks.0.segmentations.0.size", [6], "tracks[0].segmentations[0].size is a list of 1 elements"),
+        ("tracks.0.segmentations.0.size", None, "tracks[0].segmentations[0].size is null"),
+        ("tracks.0.segmentations", "none", 'tracks[0].segmentations is "none"'),
         ("tracks.0.segmentations.0.counts", [1, 2], "tracks[0].segmentations[0].counts is a list"),
         ("tracks.0.segmentations.0.counts", "", "tracks[0].segmentations[0]"),
         ("tracks.0.segmentations.0.counts", "0" * 200, "tracks[0].segmentations[0]"),
@@ -184,7 +200,11 @@ def test_areas_and_boxes_may_be_left_out() -> None:
         ("tracks.0.segmentations.0.counts", "o", "tracks[0].segmentations[0]"),
         ("tracks.0.segmentations.1", 0, "tracks[0].segmentations[1]"),
         ("tracks.0.areas.0", 4, "tracks[0].areas[0] is 4, expected 3"),
+        ("tracks.0.areas", [3, None], "tracks[0].areas is a list of 2 elements"),
+        ("tracks.0.areas.1", 0, "tracks[0].areas[1] is 0, expected null"),
+        ("tracks.1.areas.2", None, "tracks[1].areas[2] is null, expected 0"),
         ("tracks.0.bboxes.1", [0, 0, 1, 1], "tracks[0].bboxes[1]"),
+        ("tracks.0.segmentations.2.counts", "0" * 200, "tracks[0].segmentations[2]: counts"),
         ("tracks.0.sounding.0", [1.0], "tracks[0].sounding[0]"),
         ("tracks.0.sounding.0", [1.0, 0.5], "tracks[0].sounding[0]"),
         ("tracks.0.sounding.1", [0.5, 2.0], "tracks[0].sounding[1]"),
@@ -274,12 +294,12 @@ def test_read_names_the_file(tmp_path: Any) -> None:
     path.write_text(example().to_json(), encoding="utf-8")
     assert ClipResult.read(path) == example()
     path.write_bytes(b"\xff\xfe{}")
-    with pytest.raises(AnnotationError, match="not UTF-8") as caught:
+    with pytest.raises(AnnotationError, match="expected plain UTF-8") as caught:
         ClipResult.read(path)
     assert caught.value.file == str(path)
     with pytest.raises(AnnotationError, match="no such file"):
         ClipResult.read(tmp_path / "none.json")
-    with pytest.raises(AnnotationError, match="not a file"):
+    with pytest.raises(AnnotationError, match="a folder, expected a JSON file"):
         ClipResult.read(tmp_path)
 
 
@@ -327,6 +347,38 @@ class TestFrame:
         for index in (3, -4):
             with pytest.raises(IndexError, match=f"mask frame {index}, expected one of the 3 from 0 to 2"):
                 result.frame(index)
+
+
+class TestInShort:
+    def test_a_result_of_any_size_is_one_line(self) -> None:
+        many = [Track(id, 1, "person", 0.5, [mask((0, 0))] * 3, [(0.0, 1.0)] * 50) for id in range(1, 300)]
+        text = repr(example(tracks=many))
+        assert text == (
+            "<ClipResult of clip.mp4, 299 tracks, 3 mask frames: person 0.50, person 0.50, person 0.50, person 0.50 "
+            "and 295 more>"
+        )
+        assert repr(example(tracks=())) == "<ClipResult of clip.mp4, 0 tracks, 3 mask frames>"
+        assert repr(example().tracks[0]) == "<Track 1: dog, score 0.93, 2 of 3 masks, sounds 0-1 s, 1.5-2.5 s>"
+        assert repr(example().tracks[1]) == "<Track 2: person, score 0.50, 1 of 3 masks, silent>"
+
+    def test_names_cannot_spoil_it(self) -> None:
+        source = Source("\udce9\n\x1b[31m" + "a" * 500, WIDTH, HEIGHT, 0, 1.0, None, None)
+        result = example(source=source, tracks=[Track(1, 1, "<script>\u202e", 0.5, [None] * 3)])
+        text = repr(result)
+        assert len(text) < 200
+        assert text.isprintable()
+        page = result._repr_html_()
+        assert "<script>" not in page
+        assert "&lt;script&gt;" in page
+        page.encode("utf-8")
+
+    def test_a_notebook_shows_a_table(self) -> None:
+        page = example()._repr_html_()
+        assert page.count("<tr>") == 3
+        assert "<td>dog</td><td>0.93</td><td>2</td><td>0-1 s, 1.5-2.5 s</td>" in page
+        assert "<td>person</td><td>0.50</td><td>1</td><td>never</td>" in page
+        many = [Track(id, 1, "person", 0.5, [None] * 3) for id in range(1, 300)]
+        assert "and 249 more" in example(tracks=many)._repr_html_()
 
 
 class TestTimelineRows:

@@ -149,3 +149,22 @@ def test_what_is_no_run_length_is_refused_in_words(run: Any, words: str) -> None
             function(run)
         assert words in str(caught.value)
         assert len(str(caught.value)) < 200
+
+
+def test_many_at_once_are_as_one_by_one() -> None:
+    random = np.random.default_rng(0)
+    many = [run_length.encode(random.random((6, 8)) < index / 600) for index in range(600)]
+    with_gaps = [None if index % 7 == 0 else run for index, run in enumerate(many)]
+    assert list(run_length.areas(with_gaps)) == [None if run is None else run_length.area(run) for run in with_gaps]
+    assert list(run_length.bboxes(with_gaps)) == [None if run is None else run_length.bbox(run) for run in with_gaps]
+    assert list(run_length.areas([])) == []
+    with pytest.raises(AnnotationError, match="counts"):
+        list(run_length.areas([*many, {"size": [6, 8], "counts": "0"}]))
+
+
+def test_whether_masks_overlap() -> None:
+    top, bottom = np.zeros((4, 4), dtype=bool), np.zeros((4, 4), dtype=bool)
+    top[:2], bottom[2:] = True, True
+    assert not run_length.overlap([run_length.encode(top), run_length.encode(bottom)])
+    bottom[1, 3] = True
+    assert run_length.overlap([run_length.encode(top), run_length.encode(bottom)])

@@ -5,8 +5,6 @@ Every ``report.html`` carries the summary of its clip, from which the index of a
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,8 +12,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from avis_cli.errors import OutputError
+from avis_cli.errors import AnnotationError, OutputError
+from avis_cli.files.strict_json import Node, parse
 from avis_cli.results.clip import ClipResult, Track
+from avis_cli.results.description import MAX_SECONDS
 from avis_cli.writers.report.page_data import clip_span, seconds_covered
 from avis_cli.writers.report.template import link, render
 from avis_cli.writers.timeline import track_name
@@ -68,12 +68,14 @@ def read_summary(page: Path) -> Summary:
     try:
         with page.open("rb") as file:
             finder.feed(file.read(_MAX_BYTES).decode("utf-8", "replace"))
-        return _summary(json.loads("".join(finder.found)))
+        return _summary(parse("".join(finder.found)))
     except OSError as error:
         raise OutputError(f"cannot be read: {error.strerror or error}", file=page) from error
-    except (ValueError, RecursionError, KeyError, TypeError):
+    except AnnotationError as error:
         raise OutputError(
-            "is no report page of avis, so the index leaves it out", hint="make it again with --overwrite", file=page
+            f"is no report page of avis ({error.cause}), so the index leaves it out",
+            hint="make it again with --overwrite",
+            file=page,
         ) from None
 
 
@@ -96,31 +98,19 @@ class _Finder(HTMLParser):
             self.found.append(data)
 
 
-def _summary(document: Any) -> Summary:
-    thumbnail, best = document["thumbnail"], document["best"]
-    if thumbnail is not None and not _PICTURE.fullmatch(thumbnail):
-        raise ValueError("no picture")
+def _summary(document: Node) -> Summary:
+    thumbnail, best = document.key("thumbnail"), document.key("best")
+    if not thumbnail.is_null and not _PICTURE.fullmatch(thumbnail.text()):
+        thumbnail.refuse("a JPEG picture")
     return Summary(
-        name=_text(document["name"]),
-        categories=tuple(_text(name) for name in document["categories"]),
-        tracks=int(_number(document["tracks"])),
-        best=None if best is None else _number(best),
-        seconds=_number(document["seconds"]),
-        duration=_number(document["duration"]),
-        thumbnail=thumbnail,
+        name=document.key("name").text(),
+        categories=tuple(name.text() for name in document.key("categories").items()),
+        tracks=document.key("tracks").integer(),
+        best=None if best.is_null else best.number(0, 1),
+        seconds=document.key("seconds").number(0, MAX_SECONDS),
+        duration=document.key("duration").number(0, MAX_SECONDS),
+        thumbnail=thumbnail.value,
     )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError("no number")
-    return value
 
 
 def write_index(path: Path, entries: Sequence[tuple[Path, Summary]]) -> None:

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 import torch
+from avis_cli.models.avism.build import build
+from avis_cli.models.avism.training import AvismTraining
 from torch import Tensor, nn
 from train_examples import SMALL
 
 from avis_cli.models import find_preset
-from avis_cli.models.avism.build import build
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.avism.learner import AvismLearner
 from avis_cli.models.avism.recipe import RELEASED, TINY, AvismRecipe
-from avis_cli.models.avism.training import AvismTraining
 from avis_cli.nn.clip_batch import ClipBatch, ClipTargets
 
 

@@ -337,11 +337,25 @@ def test_crops_come_from_the_frame_on_screen(tmp_path: Path) -> None:
         '<script id="summary">{"name": 1}</script>',
         '<script id="summary">{"name": "a", "categories": [], "tracks": 0, "best": null, "seconds": 0, "duration": 1,'
         ' "thumbnail": "javascript:alert(1)"}</script>',
+        '<script id="summary">' + "[" * 100_000 + "</script>",
     ],
 )
 def test_other_pages_have_no_summary(tmp_path: Path, text: str) -> None:
     (tmp_path / "report.html").write_text(text)
     with pytest.raises(OutputError, match="no report page"):
+        read_summary(tmp_path / "report.html")
+
+
+@pytest.mark.parametrize(
+    ("field", "number"), [("duration", "1" * 400), ("duration", "1e15"), ("seconds", "1" * 5000), ("tracks", "1.5")]
+)
+def test_a_number_that_cannot_be_is_named(tmp_path: Path, field: str, number: str) -> None:
+    numbers = {"tracks": "0", "seconds": "0", "duration": "1", field: number}
+    text = ", ".join(f'"{name}": {value}' for name, value in numbers.items())
+    head = '<script id="summary">{"name": "a", "categories": [], "best": null, "thumbnail": null, '
+    (tmp_path / "report.html").write_text(f"{head}{text}}}</script>")
+    named = "too many digits" if len(number) > 4300 else f"{field} is "
+    with pytest.raises(OutputError, match=rf"is no report page of avis \(.*{named}"):
         read_summary(tmp_path / "report.html")
 
 
