@@ -11,6 +11,7 @@ from pathlib import Path
 
 from avis_cli.batch.job import Job
 from avis_cli.errors import MediaError, UsageError
+from avis_cli.files.numbers import whole_number
 
 EXTENSIONS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".flv", ".3gp", ".wmv",
@@ -42,9 +43,9 @@ class Shard:
     @classmethod
     def parse(cls, text: str) -> Shard:
         """``2/8``. Raises UsageError for a shard that is none."""
-        match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text, re.ASCII)
-        shard = None if match is None else cls(int(match[1]), int(match[2]))
-        if shard is None or not 1 <= shard.number <= shard.count:
+        number, _, count = text.partition("/")
+        shard = cls(whole_number(number) or 0, whole_number(count) or 0)
+        if not 1 <= shard.number <= shard.count:
             raise UsageError(f"--shard {text!r}, expected i/n with i from 1 to n, such as 2/8")
         return shard
 

@@ -5,7 +5,7 @@ Letters: T token frames, Q frame queries, N video queries, C channels, K classes
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from torch import Tensor
 
 from avis_cli.models.system import ClipConfig
 from avis_cli.models.tokens import FrameTokens, TrackQueries
+from avis_cli.results.frame import FrameResult
+
+State = TypeVar("State")
 
 
 class ClipModel(Protocol):
@@ -45,4 +48,30 @@ class ClipModel(Protocol):
 
     def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
         """How surely each pair of video query and class (K,) is heard in each token frame: (K, T), 0..1."""
+        ...
+
+
+class OnlineModel(Protocol[State]):
+    """A model that sees one frame after another and never a later one (SeaVIS)."""
+
+    def start(self) -> State:
+        """What is known before the first frame."""
+        ...
+
+    def step(self, state: State, frame: NDArray[np.uint8], audio: NDArray[np.float32]) -> tuple[FrameResult, State]:
+        """Frame uint8 RGB (3, h, w) and its audio embedding (audio width,) -> its tracks, and what is known then."""
+        ...
+
+
+class MapModel(Protocol):
+    """A model of what sounds pixel by pixel, without instances (TPAVI, CAVP)."""
+
+    @property
+    def config(self) -> Any:
+        """The network's sizes and habits."""
+        ...
+
+    def segment(self, frames: NDArray[np.uint8], audio: NDArray[np.float32]) -> Tensor:
+        """Frames uint8 RGB (F, 3, h, w) and their sound, as the system defines it -> logits (F, K, h, w) on the CPU,
+        K = 1 for sounding or not."""
         ...

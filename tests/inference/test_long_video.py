@@ -22,7 +22,8 @@ from writers_examples import Box, boxes_result
 
 import avis_cli
 from avis_cli.errors import AvisError, OutputError, UsageError
-from avis_cli.inference import feature_store, memory, track_accumulator, windows
+from avis_cli.inference import mask_frames as feature_store
+from avis_cli.inference import memory, track_accumulator, windows
 from avis_cli.inference.frames import Sampling
 from avis_cli.inference.mask_frames import FeatureStore
 from avis_cli.inference.segment_clip import ClipMasks, ClipSettings, segment_clip

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from avis_cli.models.recipe import Recipe
 from torch import Tensor, nn
 
 from avis_cli.errors import AvisError
-from avis_cli.models.training import Learner
+from avis_cli.models.training import Learner, Recipe
 from avis_cli.train import loop
 from avis_cli.train.distributed import Processes
 from avis_cli.train.log import read_log

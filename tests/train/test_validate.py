@@ -8,13 +8,13 @@ from typing import cast
 
 import numpy as np
 import pytest
-from avis_cli.models.avism.build import build
 from pycocotools import mask as coco
 from train_examples import bright_clip
 
 from avis_cli.datasets.tracks import Category, Dataset, Mask, PredictedTrack, TruthTrack, Video
 from avis_cli.inference.model import Model
 from avis_cli.models.avism.config import PRESETS
+from avis_cli.models.avism.system import build
 from avis_cli.models.training import AudioAblation
 from avis_cli.train.clips import RawClip
 from avis_cli.train.predict import Predicted, predict

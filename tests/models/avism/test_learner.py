@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from avis_cli.models.avism.build import build
-from avis_cli.models.avism.training import AvismTraining
 from torch import Tensor, nn
 from train_examples import SMALL
 
@@ -16,6 +14,7 @@ from avis_cli.models import find_preset
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.avism.learner import AvismLearner
 from avis_cli.models.avism.recipe import RELEASED, TINY, AvismRecipe
+from avis_cli.models.avism.system import AvismTraining, build
 from avis_cli.nn.clip_batch import ClipBatch, ClipTargets
 
 
