@@ -141,7 +141,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ScoredRun:
     """Everything that is shown of a run; ``other``: the run to compare with."""
 
     evaluation: Evaluation
@@ -189,11 +189,11 @@ def score_files(
             max_bytes=max_bytes,
             warn=console.warn,
         )
-        outcome = score(dataset, presentation, other, jobs)
+        run = score(dataset, presentation, other, jobs)
         if temporary is not None:
-            text = _rendered(outcome, presentation, _format_of(temporary, presentation.format))
+            text = _rendered(run, presentation, _format_of(temporary, presentation.format))
             temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
-    show(outcome, presentation)
+    show(run, presentation)
 
 
 def _check_plots(presentation: Presentation) -> None:
@@ -221,7 +221,7 @@ def _open_output(output: Path | None) -> AbstractContextManager[Path | None]:
     return output_file(output, overwrite=True)
 
 
-def score(dataset: Dataset, presentation: Presentation, other: Report | None, jobs: int) -> Outcome:
+def score(dataset: Dataset, presentation: Presentation, other: Report | None, jobs: int) -> ScoredRun:
     """Every number that ``presentation`` shows."""
     from avis_cli.evaluate.instances.scores import evaluate_dataset
     from avis_cli.evaluate.report.compare import differences, published
@@ -239,18 +239,18 @@ def score(dataset: Dataset, presentation: Presentation, other: Report | None, jo
         document["compare"] = {"file": os.fspath(presentation.compare or ""), **differences(report, other)}
     if presentation.reference:
         document["reference"] = published()
-    return Outcome(evaluation, report, document, other, worst)
+    return ScoredRun(evaluation, report, document, other, worst)
 
 
-def show(outcome: Outcome, presentation: Presentation) -> None:
+def show(run: ScoredRun, presentation: Presentation) -> None:
     """Print and draw."""
-    for line in outcome.report.notes:
+    for line in run.report.notes:
         console.warn(line)
-    console.result(_rendered(outcome, presentation, presentation.format))
+    console.result(_rendered(run, presentation, presentation.format))
     if presentation.output is not None:
         console.note(f"scores in {presentation.output}")
     if presentation.plots is not None:
-        _save_plots(outcome.evaluation, presentation.plots)
+        _save_plots(run.evaluation, presentation.plots)
 
 
 def _save_plots(evaluation: Evaluation, folder: Path) -> None:
@@ -269,32 +269,32 @@ def _format_of(output: Path, chosen: Format) -> Format:
     return endings.get(output.suffix.lower(), chosen)
 
 
-def _rendered(outcome: Outcome, presentation: Presentation, format: Format) -> str:
+def _rendered(run: ScoredRun, presentation: Presentation, format: Format) -> str:
     if format is Format.json:
-        return json.dumps(outcome.document, indent=1, ensure_ascii=True, allow_nan=False)
+        return json.dumps(run.document, indent=1, ensure_ascii=True, allow_nan=False)
     if format is Format.csv:
         from avis_cli.evaluate.report.printed import to_csv
 
-        return to_csv(outcome.report).rstrip("\n")
-    tables = _tables(outcome, presentation)
+        return to_csv(run.report).rstrip("\n")
+    tables = _tables(run, presentation)
     if format is Format.md:
         return "\n\n".join(["## avis evaluate", *(table.markdown() for table in tables)])
     # the last lines are the ones a terminal still shows: the overall scores and what was asked for go there
     return "\n\n".join(table.text() for table in (*tables[1:3], tables[0], *tables[3:]))
 
 
-def _tables(outcome: Outcome, presentation: Presentation) -> list[Table]:
+def _tables(run: ScoredRun, presentation: Presentation) -> list[Table]:
     from avis_cli.evaluate.report.compare import compare, reference_table
     from avis_cli.evaluate.report.cost import cost_tables
     from avis_cli.evaluate.report.printed import breakdowns, overall
 
-    tables = [overall(outcome.report), *breakdowns(outcome.report)]
-    if outcome.other is not None:
-        tables += compare(outcome.report, outcome.other, str(presentation.compare))
-    if outcome.worst is not None:
-        tables += cost_tables(outcome.worst)
+    tables = [overall(run.report), *breakdowns(run.report)]
+    if run.other is not None:
+        tables += compare(run.report, run.other, str(presentation.compare))
+    if run.worst is not None:
+        tables += cost_tables(run.worst)
     if presentation.reference:
-        tables.append(reference_table(outcome.report))
+        tables.append(reference_table(run.report))
     return tables
 
 

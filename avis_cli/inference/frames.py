@@ -22,7 +22,6 @@ from avis_cli.media.container import open_file
 
 BATCH = 4  # frames in the network at once: enough to keep the cores busy, little enough for small machines
 _FORMATS = ("JPEG", "PNG", "WEBP")  # of picture files
-MAX_RATE = 1000  # frames per second anybody may ask for
 
 FrameBatch = tuple[list[Fraction], NDArray[np.uint8]]
 """Times in seconds and uint8 RGB frames (T, 3, h, w) at network size, T at most ``BATCH``."""
@@ -37,16 +36,6 @@ class Sampling:
     mask_fps: Fraction | None
     start: Fraction = Fraction(0)
     end: Fraction | None = None
-
-    def __post_init__(self) -> None:
-        for name, rate in (("--fps", self.fps), ("--mask-fps", self.mask_fps)):
-            if rate is not None and not 0 < rate <= MAX_RATE:
-                raise UsageError(
-                    f"{name} {float(rate):g}, expected more than 0 and at most {MAX_RATE} frames per second"
-                )
-        if self.start < 0 or (self.end is not None and self.end <= self.start):
-            span = f"--start {float(self.start):g} --end {'' if self.end is None else f'{float(self.end):g}'}"
-            raise UsageError(f"{span}, expected a start of 0 or more and an end after it")
 
     @property
     def one_grid(self) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avis_cli.errors import AvisError, UsageError
+from avis_cli.errors import AvisError
 from avis_cli.inference import frames as clip_frames
 from avis_cli.inference.associate import Identities, Overlap
 from avis_cli.inference.frames import ClipFrames
@@ -30,12 +30,13 @@ from avis_cli.inference.track_accumulator import Masks, Span, TrackAccumulator, 
 from avis_cli.inference.tracked_window import FrameEvidence, TrackedWindow, WindowSettings
 from avis_cli.inference.windows import Plan, TokenWindow, choose_window, in_windows
 from avis_cli.models.tokens import FrameTokens
+from avis_cli.options import SegmentOptions
 from avis_cli.progress import Progress, silent
 from avis_cli.results.run_length import RunLength
 
-THRESHOLD = 0.3
+THRESHOLD: float = SegmentOptions.threshold
 """Score a track must exceed, as released."""
-MAX_GAP = 60.0
+MAX_GAP: float = SegmentOptions.max_gap
 """Seconds: what falls silent for longer is another object when it sounds again. A minute is the length of the clips
 that the published networks keep identities over. It matters between windows only; within one the tracker decides."""
 
@@ -63,12 +64,6 @@ class ClipSettings:
     window: int | None = None
     max_gap: float | Fraction = MAX_GAP
     record: bool = False
-
-    def __post_init__(self) -> None:
-        if self.window is not None and self.window < 1:
-            raise UsageError(f"--window {self.window}, expected 1 token frame or more")
-        if not self.max_gap >= 0:
-            raise UsageError(f"--max-gap {self.max_gap}, expected 0 seconds or more")
 
 
 @dataclass(frozen=True)
@@ -99,7 +94,7 @@ def segment_clip(
     """Both passes over the frames of a clip: its candidates with their masks.
 
     Where memory runs out all is done once more with half as much at once, which ``warn`` is told. Raises AvisError if
-    that is too much as well, UsageError for settings that cannot be.
+    that is too much as well.
     """
     attention = model.config.window
     window = choose_window(model.config, model.device) if settings.window is None else settings.window

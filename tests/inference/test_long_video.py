@@ -21,7 +21,7 @@ from torch import Tensor
 from writers_examples import Box, boxes_result
 
 import avis_cli
-from avis_cli.errors import AvisError, OutputError, UsageError
+from avis_cli.errors import AvisError, OutputError
 from avis_cli.inference import mask_frames as feature_store
 from avis_cli.inference import memory, track_accumulator, windows
 from avis_cli.inference.frames import Sampling
@@ -328,12 +328,6 @@ def test_other_faults_are_not_taken_for_it() -> None:
     world.frames, world.error = 0, RuntimeError
     with pytest.raises(RuntimeError):
         run(world)
-
-
-@pytest.mark.parametrize("settings", [{"window": 0}, {"max_gap": -1}, {"max_gap": float("nan")}])
-def test_impossible_settings_are_usage_errors(settings: dict[str, Any]) -> None:
-    with pytest.raises(UsageError):
-        run(World(scene(4), 4), **settings)
 
 
 @pytest.mark.parametrize("window", [1, 2, 5, 24, 60, 240])
