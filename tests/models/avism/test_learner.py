@@ -144,7 +144,7 @@ def test_a_released_network_learns_with_every_parameter_and_its_loss_falls() -> 
     recipe = replace(training.recipe(found.config.name), points=400)
     learner = training.learner(found.system.build(found.config), recipe, Patchwise())
     stride, categories = training.target_stride(recipe, found.config), len(found.config.categories)
-    clips = batch((64, 96), frames=2, stride=stride, categories=categories)
+    clips = batch((64, 64), frames=2, stride=stride, categories=categories)
     groups = training.parameter_groups(learner, recipe)
     optimizer = torch.optim.AdamW(
         [{"params": group.parameters, "lr": 1e-4 * group.factor, "weight_decay": 0.0} for group in groups]
