@@ -144,13 +144,13 @@ def test_a_released_network_learns_with_every_parameter_and_its_loss_falls() -> 
     recipe = replace(training.recipe(found.config.name), points=400)
     learner = training.learner(found.system.build(found.config), recipe, Patchwise())
     stride, categories = training.target_stride(recipe, found.config), len(found.config.categories)
-    clips = batch((64, 96), frames=2, stride=stride, categories=categories)
+    clips = batch((64, 64), frames=2, stride=stride, categories=categories)
     groups = training.parameter_groups(learner, recipe)
     optimizer = torch.optim.AdamW(
-        [{"params": group.parameters, "lr": 1e-4 * group.factor, "weight_decay": 0.0} for group in groups]
+        [{"params": group.parameters, "lr": 3e-5 * group.factor, "weight_decay": 0.0} for group in groups]
     )
     totals = []
-    for _ in range(3):
+    for _ in range(2):
         torch.manual_seed(1)
         optimizer.zero_grad()
         loss = learner(clips)
@@ -161,4 +161,4 @@ def test_a_released_network_learns_with_every_parameter_and_its_loss_falls() -> 
     # in the first step deformable attention, whose offsets begin as constants, passes no gradient to the positions
     still = [name for name, p in learner.network.named_parameters() if p.grad is None or not p.grad.any()]
     assert still == []
-    assert totals[0] > totals[1] > totals[2]
+    assert totals[1] < 0.95 * totals[0]
