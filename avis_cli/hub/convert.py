@@ -49,11 +49,9 @@ def import_released(
     ``name``: which preset it is; told by the tensors' names if None. Every tensor has to match the preset's network.
     Raises WeightsError for a file that does not, UsageError if there is an import of that name already.
     """
-    from avis_cli.hub import released, weights_file
-
     if vggish is not None:
         _check_name(vggish, progress)
-    found = released.read_released(checkpoint, name)
+    found = read_released(checkpoint, name)
     preset = found.preset.config.name
     known = load_manifest().models.get(preset)
     if known is not None and known.bundled:
@@ -62,7 +60,7 @@ def import_released(
     if target.exists() and not overwrite:
         raise UsageError(f"{preset} is imported already", hint="add --overwrite to replace it", file=target)
     if vggish is not None:
-        found = replace(found, vggish=released.read_vggish(vggish))
+        found = replace(found, vggish=read_vggish(vggish))
     tensors = found.tensors()
     store.check_room(target.parent, sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()))
     source = f"{checkpoint.name} (sha256 {store.checksum(checkpoint, progress)})"
