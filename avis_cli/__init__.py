@@ -16,8 +16,12 @@ Importing the package loads nothing heavy; each name is imported when it is firs
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from avis_cli.version import __version__
 
 if TYPE_CHECKING:
     from avis_cli.errors import AvisError
@@ -27,7 +31,6 @@ if TYPE_CHECKING:
     from avis_cli.results.reader import read_result
     from avis_cli.segment import segment, segment_frames
 
-__version__ = "0.1.0"
 __all__ = [
     "AvisError",
     "ClipResult",
@@ -40,25 +43,38 @@ __all__ = [
     "segment_frames",
 ]
 
-# name -> (module, attribute); None: the module itself, which is callable
-_HOMES: dict[str, tuple[str, str | None]] = {
-    "AvisError": ("avis_cli.errors", "AvisError"),
-    "ClipResult": ("avis_cli.results.clip", "ClipResult"),
-    "read_result": ("avis_cli.results.reader", "read_result"),
-    "Track": ("avis_cli.results.clip", "Track"),
-    "load_model": ("avis_cli.inference.loading", "load_model"),
-    "segment_frames": ("avis_cli.segment", "segment_frames"),
-    "segment": ("avis_cli.segment", None),
-    "evaluate": ("avis_cli.evaluate", None),
+# name -> the module that has it
+_HOMES = {
+    "AvisError": "avis_cli.errors",
+    "ClipResult": "avis_cli.results.clip",
+    "read_result": "avis_cli.results.reader",
+    "Track": "avis_cli.results.clip",
+    "load_model": "avis_cli.inference.loading",
+    "segment_frames": "avis_cli.segment",
+    "segment": "avis_cli.segment",
+    "evaluate": "avis_cli.evaluate",
 }
+
+
+class _Package(ModuleType):
+    """``segment`` and ``evaluate`` are functions of the package although each also names a module in it.
+
+    The import system sets a module as an attribute of its package when it is first imported; here it does not, so that
+    the name means the function whoever has imported what.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (isinstance(value, ModuleType) and name in _HOMES):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _HOMES[name]
-    home = import_module(module)
-    return home if attribute is None else getattr(home, attribute)
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avis_cli.callable_module import make_callable
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.inference.frames import ArrayFrames, Sampling, VideoFrames, network_size
 from avis_cli.inference.loading import load_model
@@ -231,6 +230,3 @@ def segment_frames(
     height, width = output_size
     source = Source("", width, height, 0, float(len(given) / fps), f"{fps.numerator}/{fps.denominator}", None)
     return describe(model, source, clip.sampling, threshold, found, max_tracks)
-
-
-make_callable(__name__, segment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "text": set(),
     "errors": set(),
     "progress": set(),
-    "callable_module": set(),
+    "version": set(),
     "options": {"writers"},
     "files": set(),
     "media": {"files"},
@@ -41,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "__main__": {"cli"},
 }  # fmt: skip
-EVERYWHERE = {"errors", "progress", "callable_module", "text"}
+EVERYWHERE = {"errors", "progress", "version", "text"}
 TENSORS = {"nn", "models", "hub", "inference", "segment", "train"}
 HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS, "typer": {"cli"}, "tqdm": {"cli", "hub"}}
 
@@ -102,3 +103,14 @@ def test_segment_and_evaluate_are_callable_in_any_order_of_import() -> None:
     code = "import avis_cli.segment, avis_cli.evaluate; import avis_cli; assert callable(avis_cli.segment); "
     code += "assert callable(avis_cli.evaluate); assert callable(avis_cli.load_model)"
     assert "torch" in _loaded_by(code)
+
+
+def test_help_in_a_session_is_that_of_the_functions() -> None:
+    from avis_cli.segment import segment_frames
+
+    assert inspect.isfunction(avis_cli.segment)
+    assert inspect.isfunction(avis_cli.evaluate)
+    assert avis_cli.segment_frames is segment_frames
+    assert "ClipResult" in str(inspect.signature(avis_cli.segment))
+    with pytest.raises(AttributeError, match="has no attribute 'segmnt'"):
+        avis_cli.segmnt  # noqa: B018

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from PIL import Image
 
 import avis_cli
 import avis_cli.inference.frames
-import avis_cli.segment as pipeline
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.inference import mask_frames as feature_store
 from avis_cli.inference.frames import network_size
 from avis_cli.media import decode
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
+
+pipeline = importlib.import_module("avis_cli.segment")  # the attribute of the package is the function
 
 THRESHOLD = 0.05  # random weights score low
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli import __version__
 from avis_cli.batch.results_list import ResultsList, is_complete
 from avis_cli.datasets.aviseg_files import ClipFiles, find_clip, truth_file
 from avis_cli.datasets.tracks import Category, Video
@@ -31,6 +30,7 @@ from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
 from avis_cli.results.description import Source
 from avis_cli.segment import describe, listen
+from avis_cli.version import __version__
 
 
 def _ignore(note: str) -> None:

@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from avis_cli import __version__
 from avis_cli.batch.inputs import Shard
 from avis_cli.batch.job import Job, Outcome
 from avis_cli.errors import OutputError
 from avis_cli.files.atomic import output_file, refuse_link
 from avis_cli.options import SegmentOptions
+from avis_cli.version import __version__
 
 _HEAD = '{\n "format": "avis-run",'
 _INTERVAL = 1.0  # seconds between two writings at least: of thousands of inputs each one is a megabyte

@@ -98,11 +98,11 @@ class JobSteps:
 
     def compute(self, prepared: PreparedJob, worker: int) -> ClipResult:
         """The result of one input from the network on the device of ``worker``."""
-        import avis_cli.segment as pipeline
+        from avis_cli.segment import segment
 
         job, model = prepared.job, self._load(prepared.weights, worker)
         try:
-            return pipeline.segment(
+            return segment(
                 job.source, model, self._options, progress=self._progress(job), warn=warner(self._events, job)
             )
         except AvisError as error:

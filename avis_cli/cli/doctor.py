@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
-from avis_cli import __version__
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug
 from avis_cli.errors import AvisError
+from avis_cli.version import __version__
 
 PACKAGES = ("torch", "torchaudio", "av", "numpy", "opencv-python", "pycocotools", "huggingface-hub", "safetensors")
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 
-from avis_cli import __version__
 from avis_cli.cli import cancellable, console, weights
 from avis_cli.cli.doctor import doctor
 from avis_cli.cli.evaluate import evaluate
@@ -23,6 +22,7 @@ from avis_cli.cli.segment import segment
 from avis_cli.cli.synth import synth
 from avis_cli.cli.train import train
 from avis_cli.errors import AvisError
+from avis_cli.version import __version__
 
 INTERRUPTED = 130  # what a shell reports for a program stopped by Ctrl-C
 STOPPED = 128  # plus the number of the signal that asked a program to stop

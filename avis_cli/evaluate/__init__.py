@@ -1,14 +1,10 @@
-"""Scores predictions against ground truth: FSLA, HOTA, track mAP, CLEAR and Identity.
-
-The package itself is callable: ``avis_cli.evaluate(gt, pred)``.
-"""
+"""Scores predictions against ground truth: FSLA, HOTA, track mAP, CLEAR and Identity."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from avis_cli.callable_module import make_callable
 from avis_cli.progress import Progress, silent
 
 
@@ -39,6 +35,3 @@ def evaluate(
     truth = read_truth(gt, allow_empty=allow_empty)
     dataset = read_predictions(pred, truth, ignore_unknown=ignore_unknown, annotation_fps=annotation_fps)
     return document_of(evaluate_dataset(dataset, jobs=jobs, progress=progress))
-
-
-make_callable(__name__, evaluate)

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli import __version__
 from avis_cli.errors import AnnotationError, UsageError
 from avis_cli.files.json_file import read_json
 from avis_cli.files.strict_json import Node, parse
 from avis_cli.results import description, masks, notebook, run_length
 from avis_cli.results.description import ModelInfo, Source
 from avis_cli.results.run_length import RunLength
+from avis_cli.version import __version__
 
 if TYPE_CHECKING:
     from supervision import Detections

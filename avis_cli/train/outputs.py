@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avis_cli import __version__
 from avis_cli.files.atomic import output_file
 from avis_cli.inference.model import Model
 from avis_cli.models.training import AudioAblation, Recipe
@@ -18,6 +17,7 @@ from avis_cli.train.predict import predict
 from avis_cli.train.run_state import RunState
 from avis_cli.train.validate import GATES, Validation, best_gate, validate
 from avis_cli.train.weights import NAME, PRETRAINED, Start, save_model
+from avis_cli.version import __version__
 
 BETWEEN_CLIPS = 40  # of a validation during the run; the one at the end sees all
 BETWEEN_GATES = (0.2, 0.35, 0.5)

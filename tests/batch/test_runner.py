@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from typing import Any
 import pytest
 from media_factory import make_clip
 
-import avis_cli.segment as pipeline
 import avis_cli.writers.tracks as tracks_writer
 from avis_cli.batch.cancel import Cancelled, CancelToken
 from avis_cli.batch.events import EventSink, IgnoreEvents
@@ -23,6 +23,8 @@ from avis_cli.batch.job import Job, Outcome, RunSettings
 from avis_cli.batch.runner import BatchRunner
 from avis_cli.errors import AvisError, MediaError, WeightsError
 from avis_cli.options import SegmentOptions
+
+pipeline = importlib.import_module("avis_cli.segment")  # the attribute of the package is the function
 
 NAMES = ("a.mp4", "b.mp4", "c.mp4")
 WAIT = 20  # seconds until a test that waits for another thread gives up

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -18,10 +19,11 @@ from media_factory import make_clip, turn
 from PIL import Image
 
 import avis_cli
-import avis_cli.segment as pipeline
 from avis_cli.cli.main import main
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
+
+pipeline = importlib.import_module("avis_cli.segment")  # the attribute of the package is the function
 
 Run = Callable[..., tuple[int, str, str]]
 

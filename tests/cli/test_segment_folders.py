@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -19,11 +20,12 @@ import pytest
 from media_factory import make_clip
 
 import avis_cli
-import avis_cli.segment as pipeline
 import avis_cli.writers.tracks as tracks_writer
 from avis_cli.cli import console
 from avis_cli.cli.main import main
 from avis_cli.errors import MediaError, WeightsError
+
+pipeline = importlib.import_module("avis_cli.segment")  # the attribute of the package is the function
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -390,7 +390,7 @@ def test_a_real_network_runs_in_windows(tmp_path: Path, tiny_model: Any) -> None
 
 LIMITED = """
 import resource, sys
-import avis_cli, avis_cli.segment
+import avis_cli
 model = avis_cli.load_model(sys.argv[2])
 avis_cli.segment(sys.argv[1], model, end=1, threshold=0.05)
 hard = resource.getrlimit(resource.RLIMIT_AS)[1]
