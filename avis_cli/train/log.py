@@ -26,7 +26,10 @@ class RunLog:
     def __init__(self, folder: Path, *, after: int = 0) -> None:
         path = folder / "log.csv"
         kept = [row for row in read_log(path) if int(row["step"]) <= after] if after else []
-        with output_file(path, overwrite=True) as part, open(part, "w", newline="", encoding="utf-8") as file:
+        with (
+            output_file(path, overwrite=True, remedy="choose another --out") as part,
+            open(part, "w", newline="", encoding="utf-8") as file,
+        ):
             table = csv.DictWriter(file, FIELDS)
             table.writeheader()
             table.writerows(kept)

@@ -100,5 +100,5 @@ class RunOutputs:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with output_file(path, overwrite=True) as part:
+    with output_file(path, overwrite=True, remedy="choose another --out") as part:
         part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.errors import OutputError
-from avis_cli.files.atomic import output_file
+from avis_cli.files.atomic import output_tree
 from avis_cli.progress import Progress, silent
 from avis_cli.train.clips import ClipSource, RawClip
 
@@ -106,17 +105,14 @@ def packed(
     source: Callable[[], ClipSource], folder: Path, fingerprint: str, on_progress: Progress = silent
 ) -> PackedSource:
     """``source()`` as a pack in ``folder``: the one that is there if it carries ``fingerprint``, else made now."""
-    index = folder / INDEX
     try:
-        if json.loads(index.read_text(encoding="utf-8"))["fingerprint"] == fingerprint:
+        if json.loads((folder / INDEX).read_text(encoding="utf-8"))["fingerprint"] == fingerprint:
             return PackedSource(folder)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # none there, or half of one, or another's: made anew
     try:
-        index.unlink(missing_ok=True)  # without it the files are no pack
-        content = _write(source(), folder, on_progress)
-        with output_file(index, overwrite=True) as part:
-            part.write_text(json.dumps({"fingerprint": fingerprint, **content}), encoding="utf-8")
+        with output_tree(folder, overwrite=True) as part:
+            _write(source(), part, fingerprint, on_progress)
     except OutputError as error:
         reason = error.cause.removeprefix("cannot be written: ")
         raise OutputError(
@@ -133,14 +129,14 @@ def fingerprint(files: Sequence[Path], settings: str) -> str:
     return json.dumps([VERSION, stats, settings])
 
 
-def _write(source: ClipSource, folder: Path, on_progress: Progress) -> dict[str, Any]:
-    """All files but the index, and what goes into that."""
+def _write(source: ClipSource, folder: Path, fingerprint: str, on_progress: Progress) -> None:
     places: list[dict[str, Any]] = []
-    with ExitStack() as stack:
-        frames, masks, patches, tags = (
-            stack.enter_context(open(stack.enter_context(output_file(folder / name, overwrite=True)), "wb"))
-            for name in (FRAMES, MASKS, PATCHES, TAGS)
-        )
+    with (
+        open(folder / FRAMES, "wb") as frames,
+        open(folder / MASKS, "wb") as masks,
+        open(folder / PATCHES, "wb") as patches,
+        open(folder / TAGS, "wb") as tags,
+    ):
         first = 0
         for clip in range(len(source)):
             raw = source.read(clip, range(source.length(clip)))
@@ -161,7 +157,8 @@ def _write(source: ClipSource, folder: Path, on_progress: Progress) -> dict[str,
             tags.write(raw.tags.astype(np.uint8).tobytes())
             first += len(raw.frames)
             on_progress("packing clips", clip + 1, len(source))
-    return {"categories": list(source.categories), "clips": places}
+    index = {"fingerprint": fingerprint, "categories": list(source.categories), "clips": places}
+    (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
 def _write_masks(file: BinaryIO, masks: NDArray[np.bool_]) -> list[list[int]]:

@@ -9,7 +9,7 @@ from typing import IO, Any, cast
 
 import torch
 
-from avis_cli.errors import OutputError, UsageError, WeightsError
+from avis_cli.errors import UsageError, WeightsError
 from avis_cli.files.atomic import output_file
 from avis_cli.files.checksum import HashedWriter, sha256_of_rest
 from avis_cli.models.training import Learner, Recipe, Training
@@ -92,19 +92,17 @@ class RunState:
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write ``state`` (tensors and plain values) to ``path``; a reader sees the old file or the new one, never half."""
-    try:
-        with output_file(path, overwrite=True, durable=True) as part, open(part, "wb") as file:
-            file.write(bytes(_HEADER))
-            payload = HashedWriter(file)
-            torch.save(state, cast("IO[bytes]", payload))
-            file.seek(0)
-            file.write(_MAGIC + payload.sha256.encode() + b"\n")
-    except OutputError as error:
-        reason = error.cause.removeprefix("cannot be written: ")
-        raise OutputError(
-            f"the checkpoint cannot be written: {reason}", hint="free space or choose another --out", file=path
-        ) from None
+    """Write ``state`` (tensors and plain values) to ``path``; a reader sees the old file or the new one, never half.
+    Raises OutputError."""
+    with (
+        output_file(path, overwrite=True, durable=True, remedy="choose another --out") as part,
+        open(part, "wb") as file,
+    ):
+        file.write(bytes(_HEADER))
+        payload = HashedWriter(file)
+        torch.save(state, cast("IO[bytes]", payload))
+        file.seek(0)
+        file.write(_MAGIC + payload.sha256.encode() + b"\n")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

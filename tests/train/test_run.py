@@ -113,12 +113,13 @@ def test_what_killed_runs_left_half_written_is_swept(data: Path, tmp_path: Path)
     out = tmp_path / "run"
     out.mkdir()
     code = (
-        "import os, sys; from pathlib import Path; from avis_cli.files.output_file import output_file\n"
-        "part = output_file(Path(sys.argv[1]), overwrite=True).__enter__(); part.write_bytes(b'half'); os._exit(0)"
+        "import os, sys; from pathlib import Path; from avis_cli.files.atomic import output_file\n"
+        "writer = output_file(Path(sys.argv[1]), overwrite=True)\n"
+        "writer.__enter__().write_bytes(b'half'); os._exit(0)"
     )
     for name in (CHECKPOINT, "model.safetensors"):
         subprocess.run([sys.executable, "-c", code, str(out / name)], check=True, env=ENVIRONMENT)
-    assert len(list(out.iterdir())) == 2
+    assert len(list(out.glob(".avis-part-*"))) == 4  # each with its lock
     with pytest.raises(AnnotationError):
         train(replace(request(data, out, 1), split="nothing"))
     assert list(out.iterdir()) == []

@@ -29,7 +29,7 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OutputError, match="the checkpoint cannot be written: No space left") as raised:
+    with pytest.raises(OutputError, match="cannot be written: No space left") as raised:
         write_checkpoint(path, {"step": 2})
     assert raised.value.file == str(path)
     assert read_checkpoint(path)["step"] == 1
