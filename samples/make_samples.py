@@ -15,7 +15,7 @@ from avis_cli.datasets.synth import name_of
 from avis_cli.datasets.synth.dataset import clip_seed, make_clip
 from avis_cli.datasets.synth.movie import write_movie
 from avis_cli.datasets.synth.preview import contact_sheet
-from avis_cli.datasets.synth.schedule import Spell
+from avis_cli.datasets.synth.schedule import ActiveInterval
 
 SECONDS = 7
 
@@ -27,10 +27,10 @@ SAMPLES = {
 }
 
 
-def _heard(spells: tuple[Spell, ...]) -> str:
-    if not spells:
+def _heard(intervals: tuple[ActiveInterval, ...]) -> str:
+    if not intervals:
         return "never sounds"
-    return "sounds " + ", ".join(f"{max(spell.start, 0):.1f}-{spell.end:.1f} s" for spell in spells)
+    return "sounds " + ", ".join(f"{max(interval.start, 0):.1f}-{interval.end:.1f} s" for interval in intervals)
 
 
 def main(folder: Path) -> None:
@@ -41,8 +41,8 @@ def main(folder: Path) -> None:
         write_movie(folder / file, clip)
         clips.append(clip)
         print(f"{file}: {(folder / file).stat().st_size / 1e6:.2f} MB, clip {index} of split sample, seed 0")
-        for actor in clip.scene.actors:
-            print(f"  {name_of(actor.category_id)} {_heard(actor.sounds)}")
+        for item in clip.scene.objects:
+            print(f"  {name_of(item.category_id)} {_heard(item.sounds)}")
         for sound in clip.scene.off_screen:
             print(f"  {name_of(sound.category_id)}, off screen, {_heard(sound.sounds)}")
     sheet = Image.fromarray(contact_sheet(clips, thumbnail_width=200))

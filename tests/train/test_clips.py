@@ -30,7 +30,7 @@ def test_a_folder_gives_what_the_world_made(data: Path) -> None:
         expected = clip.masks[seen] & clip.visible[seen][:, :, None, None]
         np.testing.assert_array_equal(raw.masks, expected[:, [3, 1]])
         np.testing.assert_array_equal(raw.sounding, clip.truth[seen][:, [3, 1]])
-        for hidden in clip.hidden:
+        for hidden in clip.off_screen:
             assert (raw.tags[:, hidden.category_id - 1] >= hidden.sounding[[3, 1]]).all()
         assert np.abs(raw.frames.astype(int) - clip.images[[3, 1]].astype(int)).mean() < 6  # JPEG
         assert raw.patches.shape == (2, 96, 64)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from avis_cli.datasets.synth import category_entries
 from avis_cli.datasets.synth.dataset import Split, SynthClip
-from avis_cli.datasets.synth.schedule import Spell
+from avis_cli.datasets.synth.schedule import ActiveInterval
 from avis_cli.results import run_length
 
 Json = dict[str, Any]
@@ -24,7 +24,7 @@ OBJECTS_FORMAT, OBJECTS_VERSION = "avis-synth-objects", 1
 
 
 @dataclass(frozen=True)
-class ClipEntry:
+class ClipAnnotations:
     """What one clip adds to the two files; annotation ids are given when all clips are there."""
 
     video: Json
@@ -49,29 +49,29 @@ def _track(masks: NDArray[np.bool_], present: NDArray[np.bool_]) -> Json:
     }
 
 
-def _spells(spells: Sequence[Spell]) -> list[list[float]]:
-    return [[round(max(spell.start, 0.0), 3), round(spell.end, 3)] for spell in spells]
+def _interval_pairs(intervals: Sequence[ActiveInterval]) -> list[list[float]]:
+    return [[round(max(interval.start, 0.0), 3), round(interval.end, 3)] for interval in intervals]
 
 
 def _flags(values: NDArray[np.bool_]) -> list[bool]:
     return [bool(value) for value in values]
 
 
-def describe(clip: SynthClip, video_id: int, name: str) -> ClipEntry:
+def annotate(clip: SynthClip, video_id: int, name: str) -> ClipAnnotations:
     """The entries of one clip; objects that are never ground truth have no annotation."""
     length, height, width = clip.masks.shape[1:]
     common = {"height": height, "width": width, "length": length}
     annotations, objects = [], []
-    for number, actor in enumerate(clip.scene.actors):
+    for number, item in enumerate(clip.scene.objects):
         truth = clip.truth[number]
         if truth.any():
             track = _track(clip.masks[number], truth)
-            owner = {"video_id": video_id, "category_id": actor.category_id, "iscrowd": 0}
+            owner = {"video_id": video_id, "category_id": item.category_id, "iscrowd": 0}
             annotations.append({**owner, **common, **track})
         objects.append(
             {
-                "category_id": actor.category_id,
-                "sounds": _spells(actor.sounds),
+                "category_id": item.category_id,
+                "sounds": _interval_pairs(item.sounds),
                 "sounding": _flags(clip.sounding[number]),
                 "visible": _flags(clip.visible[number]),
                 "showing": _flags(clip.showing[number]),
@@ -79,19 +79,19 @@ def describe(clip: SynthClip, video_id: int, name: str) -> ClipEntry:
             }
         )
     off_screen = [
-        {"category_id": sound.category_id, "sounds": _spells(sound.sounds), "sounding": _flags(heard.sounding)}
-        for sound, heard in zip(clip.scene.off_screen, clip.hidden, strict=True)
+        {"category_id": sound.category_id, "sounds": _interval_pairs(sound.sounds), "sounding": _flags(heard.sounding)}
+        for sound, heard in zip(clip.scene.off_screen, clip.off_screen, strict=True)
     ]
     files = [f"{name}/{index:05d}.jpg" for index in range(length)]
     known = {"id": video_id, "name": name, "seed": clip.seed, "twins": clip.scene.pair}
-    return ClipEntry(
+    return ClipAnnotations(
         {"id": video_id, **common, "file_names": files},
         annotations,
         {**known, **common, "objects": objects, "off_screen": off_screen},
     )
 
 
-def truth_file(split: Split, seed: int, entries: Sequence[ClipEntry]) -> Json:
+def truth_file(split: Split, seed: int, entries: Sequence[ClipAnnotations]) -> Json:
     """The content of ``SPLIT.json``."""
     numbered = [annotation for entry in entries for annotation in entry.annotations]
     return {
@@ -102,7 +102,7 @@ def truth_file(split: Split, seed: int, entries: Sequence[ClipEntry]) -> Json:
     }
 
 
-def objects_file(split: Split, seed: int, entries: Sequence[ClipEntry]) -> Json:
+def objects_file(split: Split, seed: int, entries: Sequence[ClipAnnotations]) -> Json:
     """The content of ``SPLIT_objects.json``."""
     head = {"format": OBJECTS_FORMAT, "version": OBJECTS_VERSION, "split": split, "seed": seed}
     return {**head, "categories": category_entries(), "videos": [entry.objects for entry in entries]}

@@ -40,6 +40,15 @@ def arc(x: float, y: float, rx: float, ry: float, start: float, end: float, step
     return np.stack([x + rx * np.cos(angles), y + ry * np.sin(angles)], axis=1)
 
 
+def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> NDArray[np.float64]:
+    """The outline (N, 2) of an ellipse about (x, y), turned by ``turn`` degrees clockwise."""
+    points = _CIRCLE * (rx, ry)
+    if turn:
+        cosine, sine = math.cos(math.radians(turn)), math.sin(math.radians(turn))
+        points = points @ np.array([[cosine, sine], [-sine, cosine]])
+    return np.asarray(points + np.array([x, y]))
+
+
 def smooth(points: ArrayLike, steps: int = 5) -> NDArray[np.float64]:
     """A closed Catmull-Rom curve through ``points`` (N, 2), ``steps`` points for each of them."""
     knots = np.asarray(points, dtype=np.float64)
@@ -60,7 +69,7 @@ def mirrored(right: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
     return np.concatenate([half, half[::-1] * (-1.0, 1.0)])
 
 
-class Painter:
+class Canvas:
     """Draws shapes into ``colour`` (h, w, 3) and their union into ``alpha`` (h, w), both uint8.
 
     ``to_pixels``: (2, 3) affine map from object coordinates to pixels of the layer.
@@ -74,9 +83,9 @@ class Painter:
         self._offset = to_pixels[:, 2] * (1 << _SHIFT)
         self.scale = math.sqrt(abs(float(np.linalg.det(to_pixels[:, :2]))))  # pixels per object unit
 
-    def blank(self) -> Painter:
+    def blank(self) -> Canvas:
         """An empty layer of the same size and coordinates."""
-        twin = object.__new__(Painter)
+        twin = object.__new__(Canvas)
         twin.colour, twin.alpha = np.zeros_like(self.colour), np.zeros_like(self.alpha)
         twin._linear, twin._offset, twin.scale = self._linear, self._offset, self.scale
         return twin
@@ -88,16 +97,16 @@ class Painter:
     def _thickness(self, width: float) -> int:
         return max(1, round(width * self.scale))
 
-    def fill(self, points: ArrayLike, colour: Colour, edge: float = 0.0, flat: bool = False) -> None:
+    def fill(self, points: ArrayLike, colour: Colour, edge: float = 0.0, inside: bool = False) -> None:
         """A filled polygon (N, 2). ``edge``: outline beyond its border, in object units.
 
-        ``flat``: decoration inside what is drawn already; the union stays as it is.
+        ``inside``: decoration inside what is drawn already, which leaves ``alpha`` as it is.
         """
         outline = [self._fixed(points)]
         if edge > 0:
-            self._polyline(outline, 2 * edge, INK, closed=True, flat=flat)
+            self._polyline(outline, 2 * edge, INK, closed=True, inside=inside)
         cv2.fillPoly(self.colour, outline, colour, cv2.LINE_AA, _SHIFT)
-        if not flat:
+        if not inside:
             cv2.fillPoly(self.alpha, outline, 255, cv2.LINE_AA, _SHIFT)
 
     def disc(
@@ -108,16 +117,11 @@ class Painter:
         ry: float | None = None,
         *,
         colour: Colour,
-        turn: float = 0.0,
         edge: float = 0.0,
-        flat: bool = False,
+        inside: bool = False,
     ) -> None:
-        """A filled ellipse, ``turn`` degrees clockwise."""
-        points = _CIRCLE * (rx, rx if ry is None else ry)
-        if turn:
-            cosine, sine = math.cos(math.radians(turn)), math.sin(math.radians(turn))
-            points = points @ np.array([[cosine, sine], [-sine, cosine]])
-        self.fill(points + np.array([x, y]), colour, edge, flat)
+        """A filled ellipse about (x, y), upright; a circle without ``ry``."""
+        self.fill(ellipse(x, y, rx, rx if ry is None else ry), colour, edge, inside)
 
     def box(
         self,
@@ -127,9 +131,9 @@ class Painter:
         bottom: float,
         colour: Colour,
         edge: float = 0.0,
-        flat: bool = False,
+        inside: bool = False,
     ) -> None:
-        self.fill([(left, top), (right, top), (right, bottom), (left, bottom)], colour, edge, flat)
+        self.fill([(left, top), (right, top), (right, bottom), (left, bottom)], colour, edge, inside)
 
     def stroke(
         self,
@@ -138,16 +142,18 @@ class Painter:
         colour: Colour,
         edge: float = 0.0,
         closed: bool = False,
-        flat: bool = False,
+        inside: bool = False,
     ) -> None:
         """A line through ``points`` (N, 2), ``width`` in object units."""
         line = [self._fixed(points)]
         if edge > 0:
-            self._polyline(line, width + 2 * edge, INK, closed, flat)
-        self._polyline(line, width, colour, closed, flat)
+            self._polyline(line, width + 2 * edge, INK, closed, inside)
+        self._polyline(line, width, colour, closed, inside)
 
-    def _polyline(self, line: list[NDArray[np.int32]], width: float, colour: Colour, closed: bool, flat: bool) -> None:
+    def _polyline(
+        self, line: list[NDArray[np.int32]], width: float, colour: Colour, closed: bool, inside: bool
+    ) -> None:
         thickness = self._thickness(width)
         cv2.polylines(self.colour, line, closed, colour, thickness, cv2.LINE_AA, _SHIFT)
-        if not flat:
+        if not inside:
             cv2.polylines(self.alpha, line, closed, 255, thickness, cv2.LINE_AA, _SHIFT)

@@ -31,7 +31,7 @@ def clip_seed(split: Split, seed: int, index: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class HiddenSound:
+class OffScreenTruth:
     """A category that is heard but never shown; ``sounding`` (T,)."""
 
     category_id: int
@@ -59,7 +59,7 @@ class SynthClip:
     sounding: NDArray[np.bool_]
     visible: NDArray[np.bool_]
     showing: NDArray[np.bool_]
-    hidden: tuple[HiddenSound, ...]
+    off_screen: tuple[OffScreenTruth, ...]
 
     @property
     def truth(self) -> NDArray[np.bool_]:
@@ -81,9 +81,11 @@ def check_request(frames: int, size: tuple[int, int], fps: float) -> None:
         )
 
 
-def sounding_at(spells: tuple[schedule.Spell, ...], times: NDArray[np.float64], seconds: int) -> NDArray[np.bool_]:
+def sounding_at(
+    intervals: tuple[schedule.ActiveInterval, ...], times: NDArray[np.float64], seconds: int
+) -> NDArray[np.bool_]:
     """Whether the whole second each time lies in is a sounding one; same shape as ``times``."""
-    return schedule.sounding_seconds(spells, seconds)[np.floor(times).astype(np.int64)]
+    return schedule.sounding_seconds(intervals, seconds)[np.floor(times).astype(np.int64)]
 
 
 def large_enough(masks: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -116,10 +118,12 @@ def make_clip(seed: int, *, frames: int = 10, size: tuple[int, int] = (160, 96),
         times=times,
         images=np.stack([frame.image for frame in drawn]),
         waveform=soundtrack(scene),
-        category_ids=np.array([actor.category_id for actor in scene.actors], np.int64),
+        category_ids=np.array([item.category_id for item in scene.objects], np.int64),
         masks=masks,
-        sounding=np.stack([sounding_at(actor.sounds, times, seconds) for actor in scene.actors]),
+        sounding=np.stack([sounding_at(item.sounds, times, seconds) for item in scene.objects]),
         visible=large_enough(masks),
-        showing=np.array([[schedule.level(a.shows, float(t)) > 0.5 for t in times] for a in scene.actors], bool),
-        hidden=tuple(HiddenSound(s.category_id, sounding_at(s.sounds, times, seconds)) for s in scene.off_screen),
+        showing=np.array([[schedule.level(a.shows, float(t)) > 0.5 for t in times] for a in scene.objects], bool),
+        off_screen=tuple(
+            OffScreenTruth(s.category_id, sounding_at(s.sounds, times, seconds)) for s in scene.off_screen
+        ),
     )

@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from avis_cli.datasets.synth.annotations import ClipEntry, describe, objects_file, truth_file
+from avis_cli.datasets.synth.annotations import ClipAnnotations, annotate, objects_file, truth_file
 from avis_cli.datasets.synth.dataset import Split, SynthClip, check_request, clip_seed, make_clip
 from avis_cli.datasets.synth.soundtrack import write_wave
 from avis_cli.errors import OutputError, UsageError
@@ -66,7 +66,7 @@ def _write_pictures(media: Path, name: str, clip: SynthClip) -> None:
     write_wave(sounds / f"{name}.wav", clip.waveform)
 
 
-def _make(media: Path, request: SplitRequest, index: int) -> ClipEntry:
+def _make(media: Path, request: SplitRequest, index: int) -> ClipAnnotations:
     """Writes clip ``index`` and describes it."""
     name = video_name(request.split, index)
     seed = clip_seed(request.split, request.seed, index)
@@ -77,15 +77,15 @@ def _make(media: Path, request: SplitRequest, index: int) -> ClipEntry:
         write_movie(media / f"{name}.mp4", clip)
     else:
         _write_pictures(media, name, clip)
-    return describe(clip, index + 1, name)
+    return annotate(clip, index + 1, name)
 
 
-def _make_in_worker(job: tuple[Path, SplitRequest, int]) -> ClipEntry:
+def _make_in_worker(job: tuple[Path, SplitRequest, int]) -> ClipAnnotations:
     cv2.setNumThreads(1)  # one core per process
     return _make(*job)
 
 
-def _entries(media: Path, request: SplitRequest, jobs: int) -> Iterator[ClipEntry]:
+def _entries(media: Path, request: SplitRequest, jobs: int) -> Iterator[ClipAnnotations]:
     work = [(media, request, index) for index in range(request.videos)]
     if jobs == 1:
         yield from (_make(*job) for job in work)
@@ -164,7 +164,7 @@ def write_split(
     return files
 
 
-def _counted(entries: Iterable[ClipEntry], total: int, progress: Progress) -> Iterator[ClipEntry]:
+def _counted(entries: Iterable[ClipAnnotations], total: int, progress: Progress) -> Iterator[ClipAnnotations]:
     for done, entry in enumerate(entries, start=1):
         progress("clips", done, total)
         yield entry

@@ -72,7 +72,7 @@ def texture(kind: str, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Appearance:
     """``shape``: proportions, each 0..1. ``surface``: light factors over the object box."""
 
     main: Colour
@@ -123,11 +123,11 @@ def _pick(colours: list[Colour], rng: np.random.Generator) -> Colour:
     return (r, g, b)
 
 
-def draw_look(category_id: int, rng: np.random.Generator) -> Look:
-    """A look inside the category's range."""
+def random_appearance(category_id: int, rng: np.random.Generator) -> Appearance:
+    """An appearance inside the category's range."""
     mains, seconds, accents, surfaces = _RANGES[name_of(category_id)]
     main, second, accent = _pick(mains, rng), _pick(seconds, rng), _pick(accents, rng)
     if sum(abs(a - b) for a, b in zip(main, second, strict=True)) < 60:
         second = lighter(second, 0.45)
     shape = (float(rng.random()), float(rng.random()), float(rng.random()))
-    return Look(main, second, accent, shape, texture(surfaces[int(rng.integers(len(surfaces)))], rng))
+    return Appearance(main, second, accent, shape, texture(surfaces[int(rng.integers(len(surfaces)))], rng))

@@ -9,7 +9,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Wave:
+class Oscillation:
     """A slow oscillation: ``size`` * sin(2 pi time / ``period`` + ``phase``), period in seconds."""
 
     size: float
@@ -21,7 +21,7 @@ class Wave:
 
 
 @dataclass(frozen=True)
-class Leave:
+class Absence:
     """Out of the picture between ``start`` and ``end`` seconds, ``shift`` frame heights away sideways."""
 
     start: float
@@ -36,7 +36,7 @@ class Leave:
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Centre in frame heights from the top left corner, half size in frame heights, tilt in radians."""
 
     x: float
@@ -46,21 +46,21 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Path:
-    """``x``, ``y``, ``size`` as in ``Place``; waves move about them (``grow`` as a share of the size)."""
+class MotionPath:
+    """``x``, ``y``, ``size`` as in ``Placement``; waves move about them (``grow`` as a share of the size)."""
 
     x: float
     y: float
     size: float
-    sideways: Wave
-    upwards: Wave
-    grow: Wave
-    lean: Wave
-    leave: Leave | None = None
+    sideways: Oscillation
+    upwards: Oscillation
+    grow: Oscillation
+    lean: Oscillation
+    absence: Absence | None = None
 
-    def at(self, time: float) -> Place:
-        gone = 0.0 if self.leave is None else self.leave.at(time)
-        return Place(
+    def at(self, time: float) -> Placement:
+        gone = 0.0 if self.absence is None else self.absence.at(time)
+        return Placement(
             self.x + self.sideways.at(time) + gone,
             self.y + self.upwards.at(time),
             self.size * (1.0 + self.grow.at(time)),
@@ -68,21 +68,21 @@ class Path:
         )
 
 
-def _wave(rng: np.random.Generator, low: float, high: float, periods: tuple[float, float]) -> Wave:
-    return Wave(float(rng.uniform(low, high)), float(rng.uniform(*periods)), float(rng.uniform(0, 2 * math.pi)))
+def _wave(rng: np.random.Generator, low: float, high: float, periods: tuple[float, float]) -> Oscillation:
+    return Oscillation(float(rng.uniform(low, high)), float(rng.uniform(*periods)), float(rng.uniform(0, 2 * math.pi)))
 
 
-def draw_path(
+def random_path(
     rng: np.random.Generator, x: float, y: float, size: float, aspect: float, seconds: int, leaves: bool
-) -> Path:
+) -> MotionPath:
     """A path about (x, y); with ``leaves`` it goes out at the nearer side for a few seconds and returns."""
-    leave = None
+    absence = None
     if leaves:
         away = float(rng.uniform(2.8, 4.6))
         start = float(rng.uniform(-2.0, max(seconds - 2.5, 0.5)))
         out = (aspect - x + 1.5 * size + 0.3) if x > aspect / 2 else -(x + 1.5 * size + 0.3)
-        leave = Leave(start, start + away, out)
-    return Path(
+        absence = Absence(start, start + away, out)
+    return MotionPath(
         x,
         y,
         size,
@@ -90,5 +90,5 @@ def draw_path(
         upwards=_wave(rng, 0.02, 0.12, (4.0, 12.0)),
         grow=_wave(rng, 0.03, 0.18, (5.0, 15.0)),
         lean=_wave(rng, 0.0, 0.14, (3.0, 9.0)),
-        leave=leave,
+        absence=absence,
     )

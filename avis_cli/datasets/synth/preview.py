@@ -89,8 +89,8 @@ def _lanes(sheet: ImageDraw.ImageDraw, clip: SynthClip, top: int, second: float)
     """One line for each object: thin while silent, thick while it sounds."""
     font = _font(12)
     rows = [
-        (name, _COLOURS[number % len(_COLOURS)], actor.sounds)
-        for number, (name, actor) in enumerate(zip(_lane_names(clip), clip.scene.actors, strict=True))
+        (name, _COLOURS[number % len(_COLOURS)], item.sounds)
+        for number, (name, item) in enumerate(zip(_lane_names(clip), clip.scene.objects, strict=True))
     ]
     rows += [(f"{name_of(s.category_id)}, off screen", _UNSEEN, s.sounds) for s in clip.scene.off_screen]
     length = _columns(clip) * second
@@ -99,8 +99,8 @@ def _lanes(sheet: ImageDraw.ImageDraw, clip: SynthClip, top: int, second: float)
         text = name if sounds else f"{name}, silent"
         sheet.text((_LABELS - 8, middle), text, fill=colour if sounds else _TEXT, font=font, anchor="rm")
         sheet.line([(_LABELS, middle), (_LABELS + length, middle)], fill=_REST, width=1)
-        for spell in sounds:
-            left, right = max(spell.start, 0) * second, min(spell.end * second, length)
+        for interval in sounds:
+            left, right = max(interval.start, 0) * second, min(interval.end * second, length)
             if right > left:
                 sheet.rectangle([(_LABELS + left, middle - 4), (_LABELS + right, middle + 4)], fill=colour)
 
@@ -110,7 +110,7 @@ def _columns(clip: SynthClip) -> int:
 
 
 def _lane_count(clip: SynthClip) -> int:
-    return len(clip.scene.actors) + len(clip.scene.off_screen)
+    return len(clip.scene.objects) + len(clip.scene.off_screen)
 
 
 def contact_sheet(clips: list[SynthClip], thumbnail_width: int = 160) -> NDArray[np.uint8]:

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from avis_cli.datasets.synth import IDS, schedule
-from avis_cli.datasets.synth.looks import Look, draw_look
-from avis_cli.datasets.synth.motion import Path, draw_path
-from avis_cli.datasets.synth.schedule import Seconds, Spell
+from avis_cli.datasets.synth.looks import Appearance, random_appearance
+from avis_cli.datasets.synth.motion import MotionPath, random_path
+from avis_cli.datasets.synth.schedule import ActiveInterval, Seconds
 
 PairMode = Literal["none", "one", "turns", "together"]
 
@@ -20,21 +20,21 @@ _OBJECTS_WITHOUT_PAIR = (0.20, 0.42, 0.28, 0.10)  # shares of 1, 2, 3, 4 objects
 _OBJECTS_BESIDE_PAIR = (0.45, 0.42, 0.13)  # shares of 0, 1, 2 more objects
 _SILENT = 0.36  # share of objects without a twin that never sound
 _CUED = 0.15  # share of sounding objects without a twin that show it
-_PRETENDING = 0.20  # share of silent objects that look as if they sounded
+_FALSE_CUE = 0.20  # share of silent objects that look as if they sounded
 _OFF_SCREEN = 0.25  # share of clips with the sound of a category nobody shows
 _LEAVING = 0.15  # share of objects that leave the picture for a while
 _OCCLUDER = 0.20  # share of clips with something passing in front
 
 
 @dataclass(frozen=True, eq=False)
-class Actor:
+class SceneObject:
     """A visible object. ``sounds``: when it is heard; ``shows``: when it looks like sounding (shakes and glows)."""
 
     category_id: int
-    look: Look
-    path: Path
-    sounds: tuple[Spell, ...]
-    shows: tuple[Spell, ...]
+    appearance: Appearance
+    path: MotionPath
+    sounds: tuple[ActiveInterval, ...]
+    shows: tuple[ActiveInterval, ...]
     phase: float
     flip: bool
     voice_seed: int
@@ -42,18 +42,18 @@ class Actor:
 
 
 @dataclass(frozen=True)
-class OffScreen:
+class OffScreenSource:
     """A sound whose source nobody shows."""
 
     category_id: int
-    sounds: tuple[Spell, ...]
+    sounds: tuple[ActiveInterval, ...]
     voice_seed: int
     gain_db: float
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """``actors``: from back to front. ``aspect``: width / height. ``seconds``: length, in whole seconds.
+    """``objects``: from back to front. ``aspect``: width / height. ``seconds``: length, in whole seconds.
 
     ``noise_db``: level of the background noise. ``grain``: of the picture, standard deviation in steps of 0..255.
     """
@@ -61,8 +61,8 @@ class Scene:
     seed: int
     seconds: int
     aspect: float
-    actors: tuple[Actor, ...]
-    off_screen: tuple[OffScreen, ...]
+    objects: tuple[SceneObject, ...]
+    off_screen: tuple[OffScreenSource, ...]
     pair: PairMode
     has_occluder: bool
     noise_db: float
@@ -83,21 +83,21 @@ def _twin_plans(rng: np.random.Generator, mode: PairMode, seconds: int) -> list[
     return [schedule.on_and_off(rng, seconds), silent]
 
 
-def _casting(rng: np.random.Generator, mode: PairMode, seconds: int) -> list[tuple[int, Seconds, bool]]:
+def _choose_objects(rng: np.random.Generator, mode: PairMode, seconds: int) -> list[tuple[int, Seconds, bool]]:
     """(category, plan, has a twin) of every visible object."""
     categories = [int(c) for c in rng.permutation(IDS)]
-    cast: list[tuple[int, Seconds, bool]] = []
+    chosen: list[tuple[int, Seconds, bool]] = []
     if mode == "none":
         others = 1 + int(rng.choice(4, p=_OBJECTS_WITHOUT_PAIR))
     else:
         twin = categories.pop()
-        cast += [(twin, plan, True) for plan in _twin_plans(rng, mode, seconds)]
+        chosen += [(twin, plan, True) for plan in _twin_plans(rng, mode, seconds)]
         others = int(rng.choice(3, p=_OBJECTS_BESIDE_PAIR))
     for _ in range(others):
         silent = rng.random() < _SILENT
         plan = np.zeros(seconds, bool) if silent else schedule.on_and_off(rng, seconds)
-        cast.append((categories.pop(), plan, False))
-    return cast
+        chosen.append((categories.pop(), plan, False))
+    return chosen
 
 
 def _places(rng: np.random.Generator, count: int, aspect: float) -> list[tuple[float, float, float]]:
@@ -113,27 +113,29 @@ def _places(rng: np.random.Generator, count: int, aspect: float) -> list[tuple[f
     return spots
 
 
-def _shown(rng: np.random.Generator, plan: Seconds, sounds: tuple[Spell, ...], twin: bool) -> tuple[Spell, ...]:
+def _shown(
+    rng: np.random.Generator, plan: Seconds, sounds: tuple[ActiveInterval, ...], twin: bool
+) -> tuple[ActiveInterval, ...]:
     """When an object looks like sounding: twins always when they sound, the others seldom, some without cause."""
     if plan.any():
         return sounds if twin or rng.random() < _CUED else ()
-    if twin or rng.random() >= _PRETENDING:
+    if twin or rng.random() >= _FALSE_CUE:
         return ()
-    return schedule.spells(schedule.on_and_off(rng, len(plan)), rng)
+    return schedule.active_intervals(schedule.on_and_off(rng, len(plan)), rng)
 
 
-def _actor(
+def _scene_object(
     rng: np.random.Generator,
-    role: tuple[int, Seconds, bool],
+    choice: tuple[int, Seconds, bool],
     spot: tuple[float, float, float],
     aspect: float,
-) -> Actor:
-    category, plan, twin = role
-    sounds = schedule.spells(plan, rng)
-    return Actor(
+) -> SceneObject:
+    category, plan, twin = choice
+    sounds = schedule.active_intervals(plan, rng)
+    return SceneObject(
         category_id=category,
-        look=draw_look(category, rng),
-        path=draw_path(rng, *spot, aspect, len(plan), leaves=bool(rng.random() < _LEAVING)),
+        appearance=random_appearance(category, rng),
+        path=random_path(rng, *spot, aspect, len(plan), leaves=bool(rng.random() < _LEAVING)),
         sounds=sounds,
         shows=_shown(rng, plan, sounds, twin),
         phase=float(rng.uniform(0, 20)),
@@ -143,28 +145,28 @@ def _actor(
     )
 
 
-def _off_screen(rng: np.random.Generator, shown: set[int], seconds: int) -> tuple[OffScreen, ...]:
+def _off_screen(rng: np.random.Generator, shown: set[int], seconds: int) -> tuple[OffScreenSource, ...]:
     if rng.random() >= _OFF_SCREEN:
         return ()
     category = int(rng.choice([number for number in IDS if number not in shown]))
-    sounds = schedule.spells(schedule.on_and_off(rng, seconds), rng)
-    return (OffScreen(category, sounds, int(rng.integers(1 << 62)), float(rng.uniform(-8.0, 1.0))),)
+    sounds = schedule.active_intervals(schedule.on_and_off(rng, seconds), rng)
+    return (OffScreenSource(category, sounds, int(rng.integers(1 << 62)), float(rng.uniform(-8.0, 1.0))),)
 
 
 def plan_scene(seed: int, seconds: int, aspect: float) -> Scene:
     """The clip of a seed: the same for the same seed, length and aspect, whatever its resolution and frame rate."""
     rng = stream(seed, 0)
     mode: PairMode = list(_PAIR_MODES)[int(rng.choice(len(_PAIR_MODES), p=list(_PAIR_MODES.values())))]
-    cast = _casting(rng, mode, seconds)
-    spots = _places(rng, len(cast), aspect)
-    actors = [_actor(rng, role, spot, aspect) for role, spot in zip(cast, spots, strict=True)]
-    order = rng.permutation(len(actors))
+    chosen = _choose_objects(rng, mode, seconds)
+    spots = _places(rng, len(chosen), aspect)
+    objects = [_scene_object(rng, choice, spot, aspect) for choice, spot in zip(chosen, spots, strict=True)]
+    order = rng.permutation(len(objects))
     return Scene(
         seed=seed,
         seconds=seconds,
         aspect=aspect,
-        actors=tuple(actors[int(index)] for index in order),
-        off_screen=_off_screen(rng, {actor.category_id for actor in actors}, seconds),
+        objects=tuple(objects[int(index)] for index in order),
+        off_screen=_off_screen(rng, {item.category_id for item in objects}, seconds),
         pair=mode,
         has_occluder=bool(rng.random() < _OCCLUDER),
         noise_db=float(rng.uniform(-58.0, -34.0)),

@@ -1,8 +1,8 @@
 """Who sounds in which second.
 
 Plans are made in whole seconds, because truth is given per second: the frame at second i belongs to the sound in
-[i, i + 1). A spell starts a little before its first second and ends a little before its last one is over, so a
-second holds either nearly all or nearly nothing of a spell and never about half. A second counts as sounding when
+[i, i + 1). An interval starts a little before its first second and ends a little before its last one is over, so a
+second holds either nearly all or nearly nothing of an interval and never about half. A second counts as sounding when
 at least ``ENOUGH`` of it does.
 """
 
@@ -14,51 +14,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 ENOUGH = 0.4  # seconds of sound within a second that make it a sounding one
-_EARLY = (0.10, 0.18)  # seconds by which a spell starts, and ends, before the whole second
+_EARLY = (0.10, 0.18)  # seconds by which an interval starts, and ends, before the whole second
 
 Seconds = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Spell:
+class ActiveInterval:
     """One stretch of sounding, in seconds of the clip's clock; ``start`` may lie before 0."""
 
     start: float
     end: float
 
 
-def spells(plan: Seconds, rng: np.random.Generator) -> tuple[Spell, ...]:
-    """A plan per second (n,) -> its stretches with exact borders."""
+def active_intervals(plan: Seconds, rng: np.random.Generator) -> tuple[ActiveInterval, ...]:
+    """A plan per second (n,) -> its intervals with exact borders."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], plan, [False]]).astype(np.int8)))
     found = []
     for first, beyond in zip(edges[::2], edges[1::2], strict=True):
         # the last second of a clip is whole: what follows is not there to be told from it
         late = 0.0 if beyond == len(plan) else rng.uniform(*_EARLY)
-        found.append(Spell(float(first - rng.uniform(*_EARLY)), float(beyond - late)))
+        found.append(ActiveInterval(float(first - rng.uniform(*_EARLY)), float(beyond - late)))
     return tuple(found)
 
 
-def sounding_seconds(stretches: tuple[Spell, ...], seconds: int) -> Seconds:
-    """Which seconds (n,) hold at least ``ENOUGH`` seconds of the stretches."""
+def sounding_seconds(intervals: tuple[ActiveInterval, ...], seconds: int) -> Seconds:
+    """Which seconds (n,) hold at least ``ENOUGH`` seconds of the intervals."""
     starts = np.arange(seconds, dtype=np.float64)
     heard = np.zeros(seconds)
-    for spell in stretches:
-        heard += np.clip(np.minimum(starts + 1, spell.end) - np.maximum(starts, spell.start), 0.0, None)
+    for interval in intervals:
+        heard += np.clip(np.minimum(starts + 1, interval.end) - np.maximum(starts, interval.start), 0.0, None)
     return np.asarray(heard >= ENOUGH)
 
 
-def level(stretches: tuple[Spell, ...], time: float, ramp: float = 0.1) -> float:
+def level(intervals: tuple[ActiveInterval, ...], time: float, ramp: float = 0.1) -> float:
     """0..1 at ``time``: 1 inside a stretch, with a ramp of ``ramp`` seconds just inside its borders."""
     best = 0.0
-    for spell in stretches:
-        best = max(best, min((time - spell.start) / ramp, (spell.end - time) / ramp))
+    for interval in intervals:
+        best = max(best, min((time - interval.start) / ramp, (interval.end - time) / ramp))
     return float(np.clip(best, 0.0, 1.0))
 
 
 def on_and_off(
     rng: np.random.Generator, seconds: int, on: tuple[int, int] = (2, 4), off: tuple[int, int] = (2, 5)
 ) -> Seconds:
-    """Alternating stretches of ``on`` and ``off`` whole seconds (both ends included), at least one second on."""
+    """Alternating intervals of ``on`` and ``off`` whole seconds (both ends included), at least one second on."""
     plan = np.zeros(seconds, bool)
     at = 0
     sounding = bool(rng.random() < 0.5)

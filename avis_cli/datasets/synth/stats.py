@@ -92,7 +92,7 @@ def read_flags(video: dict[str, Any]) -> VideoFlags:
     return VideoFlags(ids, table("sounding"), table("visible"), table("showing"), heard)
 
 
-def cheats(video: VideoFlags) -> dict[str, Flags]:
+def shortcuts(video: VideoFlags) -> dict[str, Flags]:
     """Field of ``SplitStats`` -> (K, T): the objects that cheat gives in each frame."""
     ever = (video.sounding & video.visible).any(axis=1, keepdims=True)
     return {
@@ -118,7 +118,7 @@ def measure(videos: Sequence[VideoFlags], off_screen: Sequence[bool]) -> SplitSt
     counts = np.concatenate([truth.sum(axis=0) for truth in truths])
     right: dict[str, list[Flags]] = {}
     for video, truth in zip(videos, truths, strict=True):
-        for name, given in cheats(video).items():
+        for name, given in shortcuts(video).items():
             right.setdefault(name, []).append((given == truth).all(axis=0))
     scores = {name: 100 * float(np.concatenate(frames).mean()) for name, frames in right.items()}
     twins = np.array([_twin_facts(video) for video in videos], bool)

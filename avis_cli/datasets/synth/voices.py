@@ -23,12 +23,12 @@ Samples = NDArray[np.float32]
 _TABLE = 4096  # entries of one period
 
 
-def clock(count: int) -> Samples:
+def sample_times(count: int) -> Samples:
     """Times in seconds of ``count`` samples."""
     return np.arange(count, dtype=np.float32) / np.float32(SAMPLE_RATE)
 
 
-def samples_of(seconds: float) -> int:
+def sample_count(seconds: float) -> int:
     return round(seconds * SAMPLE_RATE)
 
 
@@ -47,7 +47,7 @@ def phase_of(frequency: ArrayLike, count: int) -> NDArray[np.float64]:
     return np.cumsum(steps)
 
 
-def play(table: Samples, turns: NDArray[np.float64]) -> Samples:
+def read_table(table: Samples, turns: NDArray[np.float64]) -> Samples:
     """A wave table read along a phase in turns."""
     return table[(turns * _TABLE).astype(np.int64) % _TABLE]
 
@@ -74,24 +74,24 @@ def noise(rng: np.random.Generator, count: int, low: float, high: float) -> Samp
 
 def decay(count: int, seconds: float, attack: float = 0.004) -> Samples:
     """Rises in ``attack`` seconds, then falls to 1/e every ``seconds``."""
-    time = clock(count)
+    time = sample_times(count)
     return np.asarray(np.exp(-time / np.float32(seconds)) * np.minimum(time / np.float32(attack), 1.0), np.float32)
 
 
-def swell(count: int, attack: float, release: float) -> Samples:
+def fade_in_out(count: int, attack: float, release: float) -> Samples:
     """1 with a smooth rise and fall of these seconds at the two ends."""
-    time = clock(count)
+    time = sample_times(count)
     end = count / SAMPLE_RATE
     rising = np.clip(time / max(attack, 1e-4), 0, 1)
     falling = np.clip((end - time) / max(release, 1e-4), 0, 1)
     return np.asarray(np.sin(0.5 * math.pi * np.minimum(rising, falling)), np.float32)
 
 
-def place(events: Iterable[tuple[float, Samples]], count: int) -> Samples:
+def mix_events(events: Iterable[tuple[float, Samples]], count: int) -> Samples:
     """Sums events at their starts in seconds, cut at ``count`` samples."""
     total = np.zeros(count, np.float32)
     for start, event in events:
-        first = samples_of(start)
+        first = sample_count(start)
         if 0 <= first < count:
             room = min(len(event), count - first)
             total[first : first + room] += event[:room]
@@ -103,7 +103,7 @@ Rng = np.random.Generator
 
 def _bell(rng: Rng, count: int) -> Samples:
     """Strikes of inharmonic partials, the high ones dying first."""
-    base, length = rng.uniform(420, 900), samples_of(1.3)
+    base, length = rng.uniform(420, 900), sample_count(1.3)
     strike = np.zeros(length, np.float32)
     partials = (
         (0.5, 0.5),
@@ -118,25 +118,25 @@ def _bell(rng: Rng, count: int) -> Samples:
     for ratio, loudness in partials:
         detuned = base * ratio * rng.uniform(0.995, 1.005)
         strike += loudness * sine(detuned, length) * decay(length, rng.uniform(0.8, 1.1) / (0.6 + ratio))
-    strike *= swell(length, 0.0, 0.4)  # nothing may end in a click
+    strike *= fade_in_out(length, 0.0, 0.4)  # nothing may end in a click
     period = rng.uniform(0.42, 0.85)
-    return place(((step * period, strike) for step in range(math.ceil(count / SAMPLE_RATE / period) + 1)), count)
+    return mix_events(((step * period, strike) for step in range(math.ceil(count / SAMPLE_RATE / period) + 1)), count)
 
 
 def _drum(rng: Rng, count: int) -> Samples:
     """A low skin whose pitch falls, with a noisy stroke, in a pattern of eight."""
-    base, length = rng.uniform(75, 150), samples_of(0.30)
-    fall = base * (1 + 0.9 * np.exp(-clock(length) / 0.035))
+    base, length = rng.uniform(75, 150), sample_count(0.30)
+    fall = base * (1 + 0.9 * np.exp(-sample_times(length) / 0.035))
     snap = rng.uniform(0.25, 0.6)
     skin = sine(fall, length) * decay(length, 0.11)
     stroke = skin + np.float32(snap) * noise(rng, length, 250, 2200) * decay(length, 0.05)
-    stroke *= swell(length, 0.0, 0.1)
+    stroke *= fade_in_out(length, 0.0, 0.1)
     step = rng.uniform(0.14, 0.24)
     pattern = rng.random(8) < 0.5
     pattern[[0, 2, 5]] = True
     loud = rng.uniform(0.5, 1.0, 8)
     steps = range(math.ceil(count / SAMPLE_RATE / step) + 1)
-    return place(((n * step, stroke * np.float32(loud[n % 8])) for n in steps if pattern[n % 8]), count)
+    return mix_events(((n * step, stroke * np.float32(loud[n % 8])) for n in steps if pattern[n % 8]), count)
 
 
 def _bird(rng: Rng, count: int) -> Samples:
@@ -144,10 +144,10 @@ def _bird(rng: Rng, count: int) -> Samples:
     base = rng.uniform(3000, 4600)
     syllables = []
     for _ in range(int(rng.integers(2, 4))):
-        length = samples_of(rng.uniform(0.05, 0.13))
+        length = sample_count(rng.uniform(0.05, 0.13))
         start, end = base * rng.uniform(0.8, 1.35, 2)
-        glide = np.linspace(start, end, length) + rng.uniform(0, 250) * np.sin(2 * math.pi * 28 * clock(length))
-        syllables.append(sine(glide, length) * swell(length, 0.012, 0.03))
+        glide = np.linspace(start, end, length) + rng.uniform(0, 250) * np.sin(2 * math.pi * 28 * sample_times(length))
+        syllables.append(sine(glide, length) * fade_in_out(length, 0.012, 0.03))
     events, at = [], 0.0
     while at < count / SAMPLE_RATE:
         for _ in range(int(rng.integers(3, 8))):
@@ -155,16 +155,16 @@ def _bird(rng: Rng, count: int) -> Samples:
             events.append((at, syllable))
             at += len(syllable) / SAMPLE_RATE + rng.uniform(0.015, 0.06)
         at += rng.uniform(0.08, 0.28)
-    return place(events, count)
+    return mix_events(events, count)
 
 
 def _car(rng: Rng, count: int) -> Samples:
     """An engine: many harmonics of a low firing rate that revs up and down, over exhaust noise."""
-    base, time = rng.uniform(48, 85), clock(count)
+    base, time = rng.uniform(48, 85), sample_times(count)
     revs = 1 + rng.uniform(0.15, 0.4) * np.sin(2 * math.pi * rng.uniform(0.3, 0.8) * time + rng.uniform(0, 6.3))
     amplitudes = [rng.uniform(0.4, 1.0) / (1 + 0.10 * number) for number in range(1, 26)]
     turns = phase_of(base * revs, count)
-    engine = play(wave_table(amplitudes), turns) / np.float32(3.0)
+    engine = read_table(wave_table(amplitudes), turns) / np.float32(3.0)
     beat = (0.75 + 0.25 * np.sin(2 * math.pi * turns / 2)).astype(np.float32)
     return engine * beat + np.float32(0.35) * noise(rng, count, 80, 900) * beat
 
@@ -173,21 +173,21 @@ def _phone(rng: Rng, count: int) -> Samples:
     """A ringer that warbles between two tones, with a short rest in every ring."""
     low = rng.uniform(900, 1350)
     rate, ratio = rng.uniform(14, 24), rng.uniform(1.2, 1.34)
-    ring, rest = samples_of(rng.uniform(0.45, 0.75)), rng.uniform(0.12, 0.25)
-    which = np.sin(2 * math.pi * rate * clock(ring)) > 0
+    ring, rest = sample_count(rng.uniform(0.45, 0.75)), rng.uniform(0.12, 0.25)
+    which = np.sin(2 * math.pi * rate * sample_times(ring)) > 0
     turns = phase_of(np.where(which, low, low * ratio), ring)
-    tone = play(wave_table([1.0, 0.1, 0.35, 0.05, 0.15]), turns) * swell(ring, 0.01, 0.03)
+    tone = read_table(wave_table([1.0, 0.1, 0.35, 0.05, 0.15]), turns) * fade_in_out(ring, 0.01, 0.03)
     period = ring / SAMPLE_RATE + rest
-    return place(((step * period, tone) for step in range(math.ceil(count / SAMPLE_RATE / period))), count)
+    return mix_events(((step * period, tone) for step in range(math.ceil(count / SAMPLE_RATE / period))), count)
 
 
 def _kettle(rng: Rng, count: int) -> Samples:
     """A steady whistle between 1.8 and 2.8 kHz that wavers, and the hiss of steam."""
-    pitch, time = rng.uniform(1800, 2800), clock(count)
+    pitch, time = rng.uniform(1800, 2800), sample_times(count)
     waver = 1 + 0.012 * np.sin(2 * math.pi * rng.uniform(5, 9) * time) + 0.03 * np.sin(2 * math.pi * 0.4 * time)
     turns = phase_of(pitch * waver, count)
     flutter = (1 + 0.25 * np.sin(2 * math.pi * rng.uniform(9, 15) * time)).astype(np.float32)
-    whistle = play(wave_table([1.0, 0.22]), turns) * flutter
+    whistle = read_table(wave_table([1.0, 0.22]), turns) * flutter
     return whistle + np.float32(rng.uniform(0.25, 0.5)) * noise(rng, count, 3200, 7600)
 
 
@@ -202,25 +202,25 @@ def _trumpet(rng: Rng, count: int) -> Samples:
     events, at = [], 0.0
     step = rng.uniform(0.17, 0.30)
     while at < count / SAMPLE_RATE:
-        length = samples_of(step * int(rng.choice([1, 1, 2, 3])))
+        length = sample_count(step * int(rng.choice([1, 1, 2, 3])))
         pitch = lowest * 2 ** (_SCALE[int(rng.integers(len(_SCALE)))] / 12)
-        vibrato = 1 + 0.008 * np.sin(2 * math.pi * 5.5 * clock(length))
+        vibrato = 1 + 0.008 * np.sin(2 * math.pi * 5.5 * sample_times(length))
         turns = phase_of(pitch * vibrato, length)
-        loud = swell(length, 0.035, 0.05)
-        events.append((at, (play(dull, turns) * (1 - loud) + play(bright, turns) * loud) * loud))
+        loud = fade_in_out(length, 0.035, 0.05)
+        events.append((at, (read_table(dull, turns) * (1 - loud) + read_table(bright, turns) * loud) * loud))
         at += length / SAMPLE_RATE + 0.01
-    return place(events, count)
+    return mix_events(events, count)
 
 
 def _robot(rng: Rng, count: int) -> Samples:
     """Square blips at random pitches, ring modulated and coarsely sampled."""
-    step, metal = samples_of(rng.uniform(0.07, 0.12)), rng.uniform(55, 110)
+    step, metal = sample_count(rng.uniform(0.07, 0.12)), rng.uniform(55, 110)
     low = rng.uniform(220, 380)
     pitches = low * 2 ** rng.uniform(0, 2.2, count // step + 1)
     frequency = np.repeat(pitches, step)[:count]
     square = np.tanh(2.5 * sine(frequency, count))
     ring = sine(metal, count)
-    gate = np.tile(swell(step, 0.004, 0.02), count // step + 1)[:count]
+    gate = np.tile(fade_in_out(step, 0.004, 0.02), count // step + 1)[:count]
     blips = square * (0.5 + 0.5 * ring) * gate
     held = 4  # samples each value is held: 4 kHz with its aliases
     return np.repeat(blips[::held], held)[:count].astype(np.float32)
@@ -228,7 +228,7 @@ def _robot(rng: Rng, count: int) -> Samples:
 
 def _clock(rng: Rng, count: int) -> Samples:
     """Ticks and tocks: clicks of a few milliseconds with two resonances."""
-    first, second, length = rng.uniform(1500, 2300), rng.uniform(3600, 5200), samples_of(0.05)
+    first, second, length = rng.uniform(1500, 2300), rng.uniform(3600, 5200), sample_count(0.05)
     sounds = []
     for lower in (1.0, 0.82):
         click = noise(rng, length, 900, 7000) * decay(length, 0.004, 0.0005)
@@ -236,7 +236,7 @@ def _clock(rng: Rng, count: int) -> Samples:
         metal = sine(second * lower, length) * decay(length, 0.008, 0.0005)
         sounds.append(click + wood + np.float32(0.6) * metal)
     period = rng.uniform(0.22, 0.42)
-    return place(((n * period, sounds[n % 2]) for n in range(math.ceil(count / SAMPLE_RATE / period) + 1)), count)
+    return mix_events(((n * period, sounds[n % 2]) for n in range(math.ceil(count / SAMPLE_RATE / period) + 1)), count)
 
 
 def _cat(rng: Rng, count: int) -> Samples:
@@ -246,15 +246,15 @@ def _cat(rng: Rng, count: int) -> Samples:
     opened = wave_table([0.6, 0.8, 1.0, 0.55, 0.3, 0.2, 0.12])
     events, at = [], 0.0
     while at < count / SAMPLE_RATE:
-        length = samples_of(rng.uniform(0.45, 0.75))
+        length = sample_count(rng.uniform(0.45, 0.75))
         along = np.linspace(0, 1, length)
         bend = 0.78 + 0.42 * np.sin(math.pi * along**0.7) - 0.14 * along
         turns = phase_of(base * rng.uniform(0.93, 1.07) * bend * (1 + 0.01 * np.sin(2 * math.pi * 24 * along)), length)
         mouth = np.sin(math.pi * along).astype(np.float32) ** 2
-        voice = play(closed, turns) * (1 - mouth) + play(opened, turns) * mouth
-        events.append((at, voice * swell(length, 0.06, 0.16)))
+        voice = read_table(closed, turns) * (1 - mouth) + read_table(opened, turns) * mouth
+        events.append((at, voice * fade_in_out(length, 0.06, 0.16)))
         at += length / SAMPLE_RATE + rng.uniform(0.10, 0.25)
-    return place(events, count)
+    return mix_events(events, count)
 
 
 _VOICES: dict[str, Callable[[Rng, int], Samples]] = {

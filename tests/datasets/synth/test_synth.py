@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 import avis_cli
 from avis_cli.datasets.synth import IDS, NAMES, name_of, schedule, stats
-from avis_cli.datasets.synth.annotations import describe
-from avis_cli.datasets.synth.canvas import Painter
+from avis_cli.datasets.synth.annotations import annotate
+from avis_cli.datasets.synth.canvas import Canvas
 from avis_cli.datasets.synth.dataset import SMALLEST_VISIBLE, SPLITS, SynthClip, clip_seed, make_clip
 from avis_cli.datasets.synth.draw import draw
 from avis_cli.datasets.synth.layout import SplitFiles, SplitRequest, write_split
-from avis_cli.datasets.synth.looks import Pose, draw_look
+from avis_cli.datasets.synth.looks import Pose, random_appearance
 from avis_cli.datasets.synth.preview import contact_sheet, log_mel
 from avis_cli.datasets.synth.render import SceneRenderer
 from avis_cli.datasets.synth.scenes import Scene, plan_scene
@@ -44,13 +44,13 @@ def _rms(samples: NDArray[np.float32]) -> float:
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(0, 2**32))
 def test_a_second_holds_nearly_all_or_nearly_nothing_of_its_sound(plan: list[bool], seed: int) -> None:
     wanted = np.array(plan)
-    spells = schedule.spells(wanted, np.random.default_rng(seed))
-    assert (schedule.sounding_seconds(spells, len(plan)) == wanted).all()
+    intervals = schedule.active_intervals(wanted, np.random.default_rng(seed))
+    assert (schedule.sounding_seconds(intervals, len(plan)) == wanted).all()
     for second, sounds in enumerate(plan):
-        heard = sum(max(min(second + 1, s.end) - max(second, s.start), 0.0) for s in spells)
+        heard = sum(max(min(second + 1, s.end) - max(second, s.start), 0.0) for s in intervals)
         assert heard >= 0.8 if sounds else heard <= 0.2
         # what an object shows at the whole second agrees with what is heard in the second after it
-        assert schedule.level(spells, float(second)) == pytest.approx(float(sounds))
+        assert schedule.level(intervals, float(second)) == pytest.approx(float(sounds))
 
 
 @given(st.integers(2, 40), st.integers(0, 2**32))
@@ -76,42 +76,42 @@ def scenes() -> list[Scene]:
 
 
 def test_scenes_have_everything_that_makes_them_audio_visual(scenes: list[Scene]) -> None:
-    assert {len(scene.actors) for scene in scenes} == {1, 2, 3, 4}
+    assert {len(scene.objects) for scene in scenes} == {1, 2, 3, 4}
     assert {scene.pair for scene in scenes} == {"none", "one", "turns", "together"}
-    assert any(not actor.sounds for scene in scenes for actor in scene.actors)
-    assert any(actor.path.leave for scene in scenes for actor in scene.actors)
+    assert any(not item.sounds for scene in scenes for item in scene.objects)
+    assert any(item.path.absence for scene in scenes for item in scene.objects)
     assert any(scene.has_occluder for scene in scenes)
-    assert {actor.category_id for scene in scenes for actor in scene.actors} == set(IDS)
+    assert {item.category_id for scene in scenes for item in scene.objects} == set(IDS)
 
 
 def test_nobody_shows_the_source_of_an_off_screen_sound(scenes: list[Scene]) -> None:
     heard = [scene for scene in scenes if scene.off_screen]
     assert heard
     for scene in heard:
-        assert not {s.category_id for s in scene.off_screen} & {actor.category_id for actor in scene.actors}
+        assert not {s.category_id for s in scene.off_screen} & {item.category_id for item in scene.objects}
 
 
 def test_twins_show_that_they_sound_and_the_others_need_not(scenes: list[Scene]) -> None:
     alone = []
     for scene in scenes:
-        ids = [actor.category_id for actor in scene.actors]
-        for actor in scene.actors:
-            if ids.count(actor.category_id) > 1:
-                assert actor.shows == actor.sounds
+        ids = [item.category_id for item in scene.objects]
+        for item in scene.objects:
+            if ids.count(item.category_id) > 1:
+                assert item.shows == item.sounds
             else:
-                alone.append((bool(actor.sounds), bool(actor.shows)))
-    # every combination occurs, so that neither the look nor the sound is enough
+                alone.append((bool(item.sounds), bool(item.shows)))
+    # every combination occurs, so that neither the appearance nor the sound is enough
     assert set(alone) == {(False, False), (False, True), (True, False), (True, True)}
 
 
 def test_twins_sound_by_their_mode(scenes: list[Scene]) -> None:
     for scene in scenes:
-        ids = [actor.category_id for actor in scene.actors]
-        twins = [actor for actor in scene.actors if ids.count(actor.category_id) > 1]
+        ids = [item.category_id for item in scene.objects]
+        twins = [item for item in scene.objects if ids.count(item.category_id) > 1]
         assert len(twins) == (0 if scene.pair == "none" else 2)
         if not twins:
             continue
-        first, second = (schedule.sounding_seconds(actor.sounds, scene.seconds) for actor in twins)
+        first, second = (schedule.sounding_seconds(item.sounds, scene.seconds) for item in twins)
         if scene.pair == "one":
             assert first.any() != second.any()
         else:
@@ -185,7 +185,7 @@ def test_masks_of_one_frame_do_not_overlap(clips: list[SynthClip]) -> None:
 def test_objects_stand_where_their_masks_are() -> None:
     scene = plan_scene(clip_seed("val", 3, 1), 4, 5 / 3)
     with_objects = SceneRenderer(scene, *SMALL).at(2.0)
-    without = SceneRenderer(replace(scene, actors=()), *SMALL).at(2.0)
+    without = SceneRenderer(replace(scene, objects=()), *SMALL).at(2.0)
     inside = with_objects.masks.any(axis=0)
     assert inside.any()
     change = np.abs(with_objects.image.astype(int) - without.image.astype(int)).sum(axis=2)
@@ -196,19 +196,19 @@ def test_objects_stand_where_their_masks_are() -> None:
 
 
 def test_a_cue_shows_in_a_still_frame() -> None:
-    scene = next(s for s in (plan_scene(seed, 4, 5 / 3) for seed in range(40)) if len(s.actors) == 1)
-    always = (schedule.Spell(-1.0, 5.0),)
-    actor = replace(scene.actors[0], path=replace(scene.actors[0].path, leave=None))
-    shining = SceneRenderer(replace(scene, actors=(replace(actor, shows=always),)), 160, 96).at(1.0)
-    quiet = SceneRenderer(replace(scene, actors=(replace(actor, shows=()),)), 160, 96).at(1.0)
+    scene = next(s for s in (plan_scene(seed, 4, 5 / 3) for seed in range(40)) if len(s.objects) == 1)
+    always = (schedule.ActiveInterval(-1.0, 5.0),)
+    item = replace(scene.objects[0], path=replace(scene.objects[0].path, absence=None))
+    shining = SceneRenderer(replace(scene, objects=(replace(item, shows=always),)), 160, 96).at(1.0)
+    quiet = SceneRenderer(replace(scene, objects=(replace(item, shows=()),)), 160, 96).at(1.0)
     outside = ~(shining.masks[0] | quiet.masks[0])
     assert (np.abs(shining.image.astype(int) - quiet.image)[outside].sum(axis=1) > 40).sum() > 60
 
 
 def _silhouette(category: int, seed: int) -> NDArray[np.bool_]:
-    painter = Painter(96, 96, np.array([[32.0, 0, 48], [0, 32.0, 48]]))
-    draw(category, painter, draw_look(category, np.random.default_rng([category, seed])), Pose(0.3 * seed))
-    return painter.alpha > 127
+    canvas = Canvas(96, 96, np.array([[32.0, 0, 48], [0, 32.0, 48]]))
+    draw(category, canvas, random_appearance(category, np.random.default_rng([category, seed])), Pose(0.3 * seed))
+    return canvas.alpha > 127
 
 
 def test_every_category_has_its_own_silhouette_inside_its_box() -> None:
@@ -232,7 +232,7 @@ def test_a_second_is_loud_exactly_where_something_sounds() -> None:
     for index in range(12):
         scene = replace(plan_scene(clip_seed("val", 9, index), 8, 5 / 3), noise_db=-90.0)
         sound = soundtrack(scene)
-        sources = [*scene.actors, *scene.off_screen]
+        sources = [*scene.objects, *scene.off_screen]
         plans = [schedule.sounding_seconds(source.sounds, 8) for source in sources]
         for second in range(8):
             inside = sound[second * SAMPLE_RATE : round((second + 0.8) * SAMPLE_RATE)]
@@ -358,7 +358,7 @@ def test_impossible_splits_are_refused(tmp_path: Path) -> None:
 def _cheat_results(objects: dict[str, object], cheat: str) -> list[dict[str, object]]:
     results = []
     for video in objects["videos"]:  # type: ignore[attr-defined]
-        given_objects = stats.cheats(stats.read_flags(video))[cheat]
+        given_objects = stats.shortcuts(stats.read_flags(video))[cheat]
         for item, given_frames in zip(video["objects"], given_objects, strict=True):
             masks = [run if here else None for run, here in zip(item["segmentations"], given_frames, strict=True)]
             if any(masks):
@@ -381,7 +381,7 @@ def test_what_cheats_score_is_what_the_evaluator_says(
 
 def test_the_test_split_is_no_easy_one() -> None:
     described = [
-        describe(make_clip(clip_seed("test", 0, index), size=SMALL), index + 1, "clip").objects for index in range(120)
+        annotate(make_clip(clip_seed("test", 0, index), size=SMALL), index + 1, "clip").objects for index in range(120)
     ]
     measured = stats.measure([stats.read_flags(v) for v in described], [bool(v["off_screen"]) for v in described])
     assert measured.fsla_nothing <= 40
