@@ -39,15 +39,15 @@ def read_predictions(
     """
     path = Path(path)
     if path.is_dir():
-        files = track_files.find(path)
+        files = track_files.find_track_files(path)
     else:
         top = read_json(path, max_bytes=max_bytes)
         if isinstance(top.value, list):
             return _from_list(replace(top, name="predictions"), dataset, ignore_unknown)
         _check_kind(top)
         files = [path]
-    settings = track_files.Settings(ignore_unknown, annotation_fps, max_bytes)
-    return track_files.read(path, files, dataset, settings, warn)
+    options = track_files.ReadingOptions(ignore_unknown, annotation_fps, max_bytes)
+    return track_files.read_track_files(path, files, dataset, options, warn)
 
 
 def _check_kind(top: Node) -> None:

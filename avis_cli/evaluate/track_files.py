@@ -31,7 +31,7 @@ _FORMAT, _VERSION = "avis-tracks", 1
 
 
 @dataclass(frozen=True)
-class Settings:
+class ReadingOptions:
     """As the arguments of ``read_predictions``."""
 
     ignore_unknown: bool
@@ -39,7 +39,7 @@ class Settings:
     max_bytes: int
 
 
-def find(folder: Path) -> list[Path]:
+def find_track_files(folder: Path) -> list[Path]:
     """Every ``tracks.json`` below ``folder``, in order of their paths; links to folders are not followed."""
     found = [Path(root) / FILE_NAME for root, _, names in os.walk(folder) if FILE_NAME in names]
     if not found:
@@ -49,33 +49,37 @@ def find(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def read(
-    path: Path, files: Sequence[Path], dataset: Dataset, settings: Settings, warn: Callable[[str], None] | None = None
+def read_track_files(
+    path: Path,
+    files: Sequence[Path],
+    dataset: Dataset,
+    options: ReadingOptions,
+    warn: Callable[[str], None] | None = None,
 ) -> Dataset:
     """``dataset`` with the predictions of ``files``; ``path`` is what the user named. Raises ``AnnotationError``."""
     found: dict[int, list[PredictedTrack]] = {}
-    homes: dict[int, Path] = {}
-    strangers: list[str] = []
+    file_of: dict[int, Path] = {}
+    unmatched: list[str] = []
     entry = 0
     for file in files:
-        top = read_json(file, max_bytes=settings.max_bytes)
+        top = read_json(file, max_bytes=options.max_bytes)
         _check_format(top)
         video = _video_of(top, file, dataset)
         if video is None:
-            strangers.append(file.parent.name)
+            unmatched.append(file.parent.name)
             continue
-        if video.id in homes:
+        if video.id in file_of:
             raise AnnotationError(
-                f"belongs to video {video.name!r}, as {homes[video.id]} does", hint="keep one of them", file=file
+                f"belongs to video {video.name!r}, as {file_of[video.id]} does", hint="keep one of them", file=file
             )
-        homes[video.id] = file
-        found[video.id] = _read_tracks(top, video, dataset, settings, entry)
+        file_of[video.id] = file
+        found[video.id] = _read_tracks(top, video, dataset, options, entry)
         entry += len(found[video.id])
-    if strangers and not settings.ignore_unknown:
-        listed = ", ".join(strangers[:10]) + (f" and {len(strangers) - 10} more" if len(strangers) > 10 else "")
+    if unmatched and not options.ignore_unknown:
+        listed = ", ".join(unmatched[:10]) + (f" and {len(unmatched) - 10} more" if len(unmatched) > 10 else "")
         hint = "name the folders as the videos are named, or use --ignore-unknown"
         raise AnnotationError(f"no video in the ground truth for {listed}", hint=hint, file=path)
-    silent = [video.name for video in dataset.videos if video.id not in homes]
+    silent = [video.name for video in dataset.videos if video.id not in file_of]
     if silent and warn is not None:
         listed = ", ".join(silent[:5]) + (" ..." if len(silent) > 5 else "")
         warn(f"{path}: no {FILE_NAME} for {len(silent)} of {len(dataset.videos)} videos ({listed}): counted as empty")
@@ -103,10 +107,10 @@ def _video_of(top: Node, file: Path, dataset: Dataset) -> Video | None:
 
 
 def _read_tracks(
-    top: Node, video: Video, dataset: Dataset, settings: Settings, first_entry: int
+    top: Node, video: Video, dataset: Dataset, options: ReadingOptions, first_entry: int
 ) -> list[PredictedTrack]:
     times = _read_times(top.key("times"))
-    chosen = _mask_frames(times, annotation_times(video.file_names, settings.annotation_fps), settings.annotation_fps)
+    chosen = _mask_frames(times, annotation_times(video.file_names, options.annotation_fps), options.annotation_fps)
     frame = Frame(video.height, video.width, f"video {video.name!r} in the ground truth")
     tracks: list[PredictedTrack] = []
     ids: set[int] = set()
@@ -120,7 +124,7 @@ def _read_tracks(
         tracks.append(
             PredictedTrack(
                 entry=first_entry + len(tracks),
-                category_id=_category_id(node, dataset, settings.ignore_unknown),
+                category_id=_category_id(node, dataset, options.ignore_unknown),
                 score=node.key("score").number(),
                 masks=_at_frames(segmentations.value, chosen, frame, node),
             )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from avis_cli.errors import MediaError, OutputError
 from avis_cli.media.clip import ClipInfo, Frame
-from avis_cli.media.encode import clock_of, describe_stream, with_durations, writing
+from avis_cli.media.encode import common_clock, describe_stream, naming_output, with_durations
 from avis_cli.media.picture import to_limited_bt709
 from avis_cli.progress import Progress, silent
 
@@ -30,7 +30,7 @@ _USUAL_RATE = 25  # frames per second where the clip does not tell
 
 
 @dataclass(frozen=True)
-class _Form:
+class _AlphaFormat:
     """A codec with an alpha channel, and the container that holds it. ``clock``: ticks per second, None: any."""
 
     container: str
@@ -41,11 +41,11 @@ class _Form:
 
 
 _FORMS = {
-    ".mov": _Form(
+    ".mov": _AlphaFormat(
         "mov", "prores_ks", "yuva444p10le", {"profile": "4444", "vendor": "apl0", "alpha_bits": "16"}, None
     ),
     # frames that are never shown (alternate references) would leave the alpha channel a frame behind
-    ".webm": _Form(
+    ".webm": _AlphaFormat(
         "webm", "libvpx-vp9", "yuva420p",
         {"crf": "24", "b": "0", "auto-alt-ref": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}, 1000,
     ),
@@ -90,10 +90,12 @@ def write_video_with_alpha(
     if not opening:
         raise MediaError("there is no frame to write", file=clip.file)
     zero = opening[0][0].time
-    clock = form.clock or clock_of(clip, [time for frame, length in opening for time in (frame.time - zero, length)])
+    clock = form.clock or common_clock(
+        clip, [time for frame, length in opening for time in (frame.time - zero, length)]
+    )
     out: Any = None
     try:
-        with writing(path):
+        with naming_output(path):
             # the prefix keeps FFmpeg from reading a protocol into the name
             name = "file:" + os.path.abspath(os.fsdecode(path))
             # bit-exact: WebM's own numbers are random otherwise, and no two files would be the same
@@ -103,10 +105,10 @@ def write_video_with_alpha(
         durations: dict[int, int] = {}
         pictures = _pictures(chain(opening, spans), opacity, form, zero, clock, durations)
         for count, picture in enumerate(pictures, start=1):
-            with writing(path):
+            with naming_output(path):
                 _mux(out, stream.encode(picture), durations)
             progress("cutting out", count, None)
-        with writing(path):
+        with naming_output(path):
             _mux(out, stream.encode(None), durations)
             out.close()
     except BaseException:
@@ -120,7 +122,7 @@ def write_video_with_alpha(
 def _pictures(
     spans: Iterator[tuple[Frame, Fraction]],
     opacity: Callable[[Frame], NDArray[np.uint8]],
-    form: _Form,
+    form: _AlphaFormat,
     zero: Fraction,
     clock: int,
     durations: dict[int, int],
@@ -141,7 +143,7 @@ def _pictures(
         yield picture
 
 
-def _add_stream(out: OutputContainer, form: _Form, first: Frame, clip: ClipInfo, clock: int) -> Any:
+def _add_stream(out: OutputContainer, form: _AlphaFormat, first: Frame, clip: ClipInfo, clock: int) -> Any:
     stream: Any = out.add_stream(form.codec, rate=clip.frame_rate or _USUAL_RATE, options=dict(form.options))
     stream.height, stream.width = first.image.shape[:2]
     stream.pix_fmt = form.pixels

@@ -11,11 +11,11 @@ from av.container import InputContainer
 from avis_cli.errors import MediaError
 from avis_cli.media import packets, picture, streams
 from avis_cli.media.clip import ClipInfo
+from avis_cli.media.clock import LEAP
 from avis_cli.media.container import DEFAULT_MAX_PIXELS, explain, file_identity, open_media
 from avis_cli.media.frames import USUAL_STEP, FrameReader, open_decoder, require_size
 from avis_cli.media.packets import Damage
 from avis_cli.media.picture import Orientation, from_display_matrix
-from avis_cli.media.timeline import LEAP
 from avis_cli.media.waveform import read_waveform
 
 __all__ = ["DEFAULT_MAX_PIXELS", "FrameReader", "probe", "read_waveform"]
@@ -43,25 +43,25 @@ def probe(
         if first is None:
             raise _no_picture(path, max_pixels)
         require_size(first.width, first.height, path, max_pixels)
-        way = _orientation(first, warnings)
-        warnings += picture.peculiarities(first)
-        origin = packets.stamp(first, stream) or Fraction(0)
+        orientation = _orientation(first, warnings)
+        warnings += picture.picture_warnings(first)
+        origin = packets.timestamp(first, stream) or Fraction(0)
         rate = streams.nominal_rate(stream)
         step = 1 / rate if rate else USUAL_STEP
         duration = streams.header_duration(container, stream, origin) or _span(container, stream, origin, step)
-        width, height = (first.height, first.width) if way.transposed else (first.width, first.height)
+        width, height = (first.height, first.width) if orientation.transposed else (first.width, first.height)
         aspect = Fraction(stream.sample_aspect_ratio or 1)
         return ClipInfo(
             file=os.fsdecode(path),
             width=width,
             height=height,
-            rotation=way.rotation,
-            mirrored=way.mirrored,
+            rotation=orientation.rotation,
+            mirrored=orientation.mirrored,
             duration=duration,
             frame_rate=rate,
             audio=audio,
             audio_tracks=tracks,
-            sample_aspect_ratio=1 / aspect if way.transposed else aspect,
+            sample_aspect_ratio=1 / aspect if orientation.transposed else aspect,
             codec=streams.codec_name(stream),
             warnings=tuple(warnings),
             origin=origin,
@@ -85,10 +85,10 @@ def _no_picture(path: str | os.PathLike[str], max_pixels: int) -> MediaError:
 def _orientation(frame: Any, warnings: list[str]) -> Orientation:
     for data in frame.side_data:
         if data.type.name == "DISPLAYMATRIX":
-            way, exact = from_display_matrix(bytes(data))
+            orientation, exact = from_display_matrix(bytes(data))
             if not exact:
-                warnings.append(f"the picture is turned by an odd angle: taken as {way.rotation} degrees")
-            return way
+                warnings.append(f"the picture is turned by an odd angle: taken as {orientation.rotation} degrees")
+            return orientation
     return Orientation()
 
 
@@ -96,7 +96,7 @@ def _span(container: InputContainer, stream: Any, origin: Fraction, step: Fracti
     """Seconds from ``origin`` to the end of the last packet, from the packets themselves, not decoding them."""
     end = step
     for packet in packets.demux(container, [stream], Damage()):
-        stamp = packets.stamp(packet, stream)
+        stamp = packets.timestamp(packet, stream)
         time = end if stamp is None else stamp - origin
         if time <= end + LEAP:
             end = max(end, time + (packet.duration or 0) * Fraction(stream.time_base) or step)

@@ -71,7 +71,7 @@ def write_video(
         raise MediaError("there is no frame to write", file=clip.file)
     if opening[0][0].time < start:
         raise ValueError(f"frames from {start} s on expected, got one at {opening[0][0].time} s")
-    writer = _Writer(path, clip, opening, source)
+    writer = _VideoWriter(path, clip, opening, source)
     try:
         writer.open()
         for count, (frame, duration) in enumerate(chain(opening, spans), start=1):
@@ -83,7 +83,7 @@ def write_video(
         raise
 
 
-class _Writer:
+class _VideoWriter:
     """One new file under way."""
 
     def __init__(
@@ -96,7 +96,9 @@ class _Writer:
         self._path, self._clip, self._source = path, clip, source
         self._first = opening[0][0]
         self._zero = self._first.time
-        self._clock = clock_of(clip, [span for frame, length in opening for span in (frame.time - self._zero, length)])
+        self._clock = common_clock(
+            clip, [span for frame, length in opening for span in (frame.time - self._zero, length)]
+        )
         self._reading = ExitStack()
         self._sound: Soundtrack | None = None
         self._durations: dict[int, int] = {}  # ticks, by presentation time
@@ -119,7 +121,7 @@ class _Writer:
 
     def _begin(self, has_sound: bool, copying: bool) -> None:
         height, width = self._first.image.shape[:2]
-        with writing(self._path) if not copying else nullcontext():
+        with naming_output(self._path) if not copying else nullcontext():
             # the prefix keeps FFmpeg from reading a protocol into the name
             name = "file:" + os.path.abspath(os.fsdecode(self._path))
             self._out = av.open(name, "w", format="mp4", container_options={"movflags": "+faststart"})
@@ -128,7 +130,7 @@ class _Writer:
             self._sound = open_soundtrack(
                 self._out, self._source, self._clip, self._zero, self._reading, copying=copying
             )
-        with writing(self._path) if not copying else nullcontext():
+        with naming_output(self._path) if not copying else nullcontext():
             self._out.start_encoding()
 
     def write(self, frame: Frame, duration: Fraction) -> None:
@@ -142,14 +144,14 @@ class _Writer:
         self._next = tick + 1
         picture = to_limited_bt709(av.VideoFrame.from_ndarray(_even(image), "rgb24"), "yuv420p")
         picture.pts, picture.time_base = tick, Fraction(1, self._clock)
-        with writing(self._path):
+        with naming_output(self._path):
             self._mux(self._video.encode(picture))
             if self._sound is not None:
                 self._sound.write_until(self._end)
 
     def finish(self) -> None:
         """Write what is held back, and the index."""
-        with writing(self._path):
+        with naming_output(self._path):
             self._mux(self._video.encode(None))
             if self._sound is not None:
                 self._sound.finish()
@@ -214,7 +216,7 @@ def with_durations(frames: Iterable[Frame], clip: ClipInfo, end: Fraction | None
     yield held, min(length, end - held.time) if end is not None and end > held.time else length
 
 
-def clock_of(clip: ClipInfo, times: list[Fraction]) -> int:
+def common_clock(clip: ClipInfo, times: list[Fraction]) -> int:
     """Ticks per second of a clock that has every given time, and every time of the source's own clock, exactly."""
     own = clip.time_base.denominator if clip.time_base is not None else 1
     for denominators in ([own, *(time.denominator for time in times)], [time.denominator for time in times], [own]):
@@ -225,7 +227,7 @@ def clock_of(clip: ClipInfo, times: list[Fraction]) -> int:
 
 
 @contextmanager
-def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+def naming_output(path: str | os.PathLike[str]) -> Iterator[None]:
     """Tell what went wrong with the new file, not with FFmpeg."""
     try:
         yield

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from avis_cli.errors import MediaError
 from avis_cli.media import packets, picture
 from avis_cli.media.clip import ClipInfo, Frame
+from avis_cli.media.clock import ClipClock, ShownPicture, on_grid
 from avis_cli.media.container import DEFAULT_MAX_PIXELS, open_media
 from avis_cli.media.packets import Damage
 from avis_cli.media.picture import Orientation
-from avis_cli.media.timeline import Shown, Timeline, on_grid
 
 USUAL_STEP = Fraction(1, 25)  # seconds between frames where nothing tells
 _CUT_SHORT = Fraction(1, 2)  # seconds missing at the end that are worth a word
@@ -48,7 +48,7 @@ def require_size(width: int, height: int, path: str | os.PathLike[str], max_pixe
 
 
 @dataclass(frozen=True)
-class _Timed:
+class _TimedPicture:
     """A decoded picture, its clip time, and for how long the file shows it (0: unknown), in seconds."""
 
     picture: Any
@@ -134,7 +134,7 @@ class FrameReader:
         if text not in self.warnings:
             self.warnings.append(text)
 
-    def _selected(self) -> Iterator[tuple[Shown[Any], Fraction, Fraction]]:
+    def _selected(self) -> Iterator[tuple[ShownPicture[Any], Fraction, Fraction]]:
         """The pictures to yield, each with the time and the duration it is yielded with."""
         if self._rate is not None:
             for shown, time in on_grid(self._shown(), self._rate, self._start, self._end):
@@ -146,7 +146,7 @@ class FrameReader:
             if shown.time >= self._start:
                 yield shown, shown.time, shown.until - shown.time
 
-    def _shown(self) -> Iterator[Shown[Any]]:
+    def _shown(self) -> Iterator[ShownPicture[Any]]:
         """Every picture from one at or before ``start`` on, with the span of time in which it is shown."""
         timed = self._timed_from_start()
         step = 1 / self._clip.frame_rate if self._clip.frame_rate else USUAL_STEP
@@ -155,16 +155,16 @@ class FrameReader:
             return
         for following in timed:
             step = following.time - held.time
-            yield Shown(held.picture, held.time, following.time)
+            yield ShownPicture(held.picture, held.time, following.time)
             held = following
         until = held.time + (held.duration or step)
         if not self.stopped and until + max(2 * step, _CUT_SHORT) < self._clip.duration:
             self._warn(
                 f"the pictures end at {float(until):.3f} s of {float(self._clip.duration):.3f} s: a cut-off file?"
             )
-        yield Shown(held.picture, held.time, until)
+        yield ShownPicture(held.picture, held.time, until)
 
-    def _timed_from_start(self) -> Iterator[_Timed]:
+    def _timed_from_start(self) -> Iterator[_TimedPicture]:
         if self._start >= _SEEK_FROM:
             timed = self._timed(self._start - _SEEK_AHEAD)
             first = next(timed, None)
@@ -173,7 +173,7 @@ class FrameReader:
         # a short way, or the file's index leads too far
         return self._timed(None)
 
-    def _timed(self, near: Fraction | None) -> Iterator[_Timed]:
+    def _timed(self, near: Fraction | None) -> Iterator[_TimedPicture]:
         """Decoded pictures with their clip times, from the beginning or from a key frame before ``near``."""
         self.close()
         self._damage = Damage()
@@ -191,19 +191,19 @@ class FrameReader:
                 container.seek(int((clip.origin + near) / tick), stream=stream)
             except av.FFmpegError:
                 return
-        clock = Timeline(clip.origin, 1 / clip.frame_rate if clip.frame_rate else USUAL_STEP)
+        clock = ClipClock(clip.origin, 1 / clip.frame_rate if clip.frame_rate else USUAL_STEP)
         for frame in packets.decode(container, stream, self._damage):
             if near is not None and frame.pts is None:
                 return  # without timestamps nobody knows where this is
             duration = (getattr(frame, "duration", 0) or 0) * tick
-            yield _Timed(frame, clock.place(packets.stamp(frame, stream)), duration)
+            yield _TimedPicture(frame, clock.place(packets.timestamp(frame, stream)), duration)
 
     def _image(self, frame: Any) -> NDArray[np.uint8]:
         """A decoded picture as an upright RGB image of the clip's size."""
         require_size(frame.width, frame.height, self._path, self._max_pixels)
         clip = self._clip
-        way = Orientation(clip.rotation, clip.mirrored)
-        width, height = (clip.height, clip.width) if way.transposed else (clip.width, clip.height)
+        orientation = Orientation(clip.rotation, clip.mirrored)
+        width, height = (clip.height, clip.width) if orientation.transposed else (clip.width, clip.height)
         if (frame.width, frame.height) != (width, height):
             self._warn(f"the picture size changes to {frame.width}x{frame.height}: resized to {width}x{height}")
-        return way.upright(picture.to_rgb(frame, width, height))
+        return orientation.upright(picture.to_rgb(frame, width, height))

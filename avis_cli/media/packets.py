@@ -92,7 +92,7 @@ def _is_encrypted(packet: Any) -> bool:
     return look is not None and look("encryption_info")
 
 
-def stamp(frame: Any, stream: Any) -> Fraction | None:
+def timestamp(frame: Any, stream: Any) -> Fraction | None:
     """A frame's or packet's own presentation time in seconds of the file's clock, None if it has none."""
     ticks = frame.pts if frame.pts is not None else frame.dts
     return None if ticks is None or stream.time_base is None else ticks * Fraction(stream.time_base)

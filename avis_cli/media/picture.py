@@ -163,7 +163,7 @@ def _one_thread() -> dict[str, Any]:
     return {"threads": 1}
 
 
-def peculiarities(frame: av.VideoFrame) -> list[str]:
+def picture_warnings(frame: av.VideoFrame) -> list[str]:
     """One line for each thing about a picture that the user should know."""
     found = []
     if is_hdr(frame):

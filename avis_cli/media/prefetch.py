@@ -9,7 +9,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-_GLANCE = 0.1  # seconds between two looks at whether the items are still wanted
+_POLL = 0.1  # seconds between two looks at whether the items are still wanted
 
 
 class _End:
@@ -31,7 +31,7 @@ def prefetch(items: Generator[Item, None, None], depth: int = 2) -> Generator[It
     def offer(item: Item | _End) -> bool:
         while not unwanted.is_set():
             try:
-                made.put(item, timeout=_GLANCE)
+                made.put(item, timeout=_POLL)
             except Full:
                 continue
             return True
@@ -64,7 +64,7 @@ def prefetch(items: Generator[Item, None, None], depth: int = 2) -> Generator[It
 def _next(made: Queue[Item | _End], thread: threading.Thread) -> Item | _End:
     while True:
         try:
-            return made.get(timeout=_GLANCE)
+            return made.get(timeout=_POLL)
         except Empty:
             if not thread.is_alive() and made.empty():
                 return _End(RuntimeError("the thread that makes the items has gone"))

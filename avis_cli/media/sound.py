@@ -17,7 +17,7 @@ import numpy as np
 from av.filter import Graph
 from numpy.typing import NDArray
 
-from avis_cli.media.timeline import LEAP, REWIND
+from avis_cli.media.clock import LEAP, REWIND
 
 Samples = NDArray[np.float32]  # (C, N), -1..1
 
@@ -48,7 +48,7 @@ _WEIGHTS = {
 )
 
 
-def channels(frame: av.AudioFrame) -> Samples:
+def to_samples(frame: av.AudioFrame) -> Samples:
     """A decoded block of any sample format as float32 (C, N); what is not a number becomes silence.
 
     Floats beyond all loudness are bounded: filters and encoders would make them infinite.
@@ -72,7 +72,7 @@ def channels(frame: av.AudioFrame) -> Samples:
     return np.clip(samples, -_LOUDEST, _LOUDEST, out=samples)
 
 
-def block_of(samples: Samples, layout: str, rate: int, position: int) -> av.AudioFrame:
+def to_frame(samples: Samples, layout: str, rate: int, position: int) -> av.AudioFrame:
     """(C, N) samples as a block for FFmpeg, the first being sample number ``position``."""
     packed = np.ascontiguousarray(samples.T).reshape(1, -1)
     frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
@@ -89,16 +89,16 @@ def known_layout(layout: av.AudioLayout) -> str | None:
     return None
 
 
-def mono(frame: av.AudioFrame) -> Samples:
+def to_mono(frame: av.AudioFrame) -> Samples:
     """A decoded block mixed down to (1, N) by this module's rule."""
-    samples = channels(frame)
+    samples = to_samples(frame)
     weights = np.ones(len(samples), np.float32)
     if len(samples) > 2 and (layout := known_layout(frame.layout)) is not None:
         weights = np.array([_WEIGHTS[channel.name] for channel in av.AudioLayout(layout).channels], np.float32)
     return (weights / weights.sum() @ samples)[None]
 
 
-def steady(
+def unify_layout(
     frames: Iterable[tuple[Fraction | None, av.AudioFrame]], rate: int, layout: av.AudioLayout
 ) -> Iterator[tuple[Fraction | None, av.AudioFrame]]:
     """Decoded blocks with their times, brought to one rate and layout wherever the file changes to others."""
@@ -116,7 +116,7 @@ def steady(
             time = None
 
 
-def place(blocks: Iterable[tuple[Fraction | None, Samples]], rate: int, begin: Fraction) -> Iterator[Samples]:
+def place_on_clock(blocks: Iterable[tuple[Fraction | None, Samples]], rate: int, begin: Fraction) -> Iterator[Samples]:
     """Blocks with their clip times (seconds) -> blocks that follow each other without a gap, the first at ``begin``.
 
     What sounds before ``begin`` is cut, gaps are silent, what would sound twice is cut. Timestamps that differ from
@@ -169,7 +169,7 @@ def resample(
     graph.configure()
     position = 0
     for block in blocks:
-        graph.push(block_of(block, layout, rate, position))
+        graph.push(to_frame(block, layout, rate, position))
         position += block.shape[1]
         yield from _pull(graph)
     if position:
@@ -183,4 +183,4 @@ def _pull(graph: Graph) -> Iterator[Samples]:
             frame: Any = graph.pull()
         except (EOFError, av.BlockingIOError):
             return
-        yield channels(frame)
+        yield to_samples(frame)

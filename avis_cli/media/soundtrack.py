@@ -17,7 +17,7 @@ from avis_cli.media import packets, sound
 from avis_cli.media.clip import ClipInfo
 from avis_cli.media.container import open_media
 from avis_cli.media.packets import Damage
-from avis_cli.media.waveform import AudioReader, seek
+from avis_cli.media.waveform import AudioDecoder, seek
 
 # decoders whose codec every MP4 player is told how to hold; PCM could be held too, but few players know how
 _HELD_BY_MP4 = ("aac", "mp3", "mp3float", "ac3", "eac3", "opus", "libopus", "flac", "alac")
@@ -56,7 +56,7 @@ class CopiedSound:
     def write_until(self, time: Fraction) -> None:
         """Write the packets that begin before ``time`` (seconds of the new file)."""
         while True:
-            with reading(self._path):
+            with naming_source(self._path):
                 packet = self._held or next(self._packets, None)
             self._held = packet
             if packet is None or packet.pts * self._tick >= time:
@@ -115,7 +115,7 @@ class EncodedSound:
         zero: Fraction,
         opened: ExitStack,
     ) -> None:
-        frames = opened.enter_context(AudioReader(path, clip, start=zero)).frames()
+        frames = opened.enter_context(AudioDecoder(path, clip, start=zero)).frames()
         opening = next(frames, None)
         self._path, self._out, self._written = path, out, 0
         self._track: Any = None
@@ -124,8 +124,8 @@ class EncodedSound:
         own, layout = opening[1].sample_rate, opening[1].layout
         self._rate = next((rate for rate in _AAC_RATES if rate >= own), _AAC_RATES[-1])
         read, given, self._layout = _mixing(layout)
-        even = ((time, read(frame)) for time, frame in sound.steady(chain([opening], frames), own, layout))
-        self._blocks = sound.resample(sound.place(even, own, zero), own, self._rate, given, self._layout)
+        even = ((time, read(frame)) for time, frame in sound.unify_layout(chain([opening], frames), own, layout))
+        self._blocks = sound.resample(sound.place_on_clock(even, own, zero), own, self._rate, given, self._layout)
         self._rest: sound.Samples | None = None
         self._track = out.add_stream("aac", rate=self._rate)
         self._track.codec_context.layout = self._layout
@@ -135,13 +135,13 @@ class EncodedSound:
         """Encode the samples that sound before ``time`` (seconds of the new file)."""
         limit = round(time * self._rate) if self._track is not None else 0
         while self._written < limit:
-            with reading(self._path):
+            with naming_source(self._path):
                 block = self._rest if self._rest is not None else next(self._blocks, None)
             if block is None:
                 return
             part, rest = block[:, : limit - self._written], block[:, limit - self._written :]
             self._rest = rest if rest.shape[1] else None
-            self._out.mux(self._track.encode(sound.block_of(part, self._layout, self._rate, self._written)))
+            self._out.mux(self._track.encode(sound.to_frame(part, self._layout, self._rate, self._written)))
             self._written += part.shape[1]
 
     def finish(self) -> None:
@@ -166,7 +166,7 @@ def open_soundtrack(
 
 
 @contextmanager
-def reading(path: str | os.PathLike[str]) -> Iterator[None]:
+def naming_source(path: str | os.PathLike[str]) -> Iterator[None]:
     """Tell of what cannot be read as a fault of ``path``, not of the file that is being written."""
     try:
         yield
@@ -190,9 +190,9 @@ def _mixing(layout: av.AudioLayout) -> tuple[Callable[[av.AudioFrame], sound.Sam
     count = len(layout.channels)
     if count <= 2:
         name = ("mono", "stereo")[count - 1]
-        return sound.channels, name, name
+        return sound.to_samples, name, name
     known = sound.known_layout(layout)
     if known is None:  # nobody knows which is where
-        return sound.mono, "mono", "mono"
+        return sound.to_mono, "mono", "mono"
     nearest = known.partition("(")[0]
-    return sound.channels, known, nearest if nearest in _AAC_LAYOUTS else "stereo"
+    return sound.to_samples, known, nearest if nearest in _AAC_LAYOUTS else "stereo"

@@ -13,14 +13,14 @@ from avis_cli.errors import MediaError, UsageError
 from avis_cli.files.numbers import clock
 from avis_cli.media.clip import AudioInfo
 
-Path = str | os.PathLike[str]
+FilePath = str | os.PathLike[str]
 
 _STILL = 1 << 10 | 1 << 11 | 1 << 20  # dispositions: attached picture, timed thumbnails, still image
 _DEFAULT = 1
 _FASTEST = 1000  # frames per second; a header that claims more is not believed
 
 
-def choose_video(container: InputContainer, path: Path, warnings: list[str]) -> Any:
+def choose_video(container: InputContainer, path: FilePath, warnings: list[str]) -> Any:
     """The stream that is the picture: marked default first, then the largest; cover art never.
 
     Raises MediaError where there is none, or none that can be decoded.
@@ -44,7 +44,7 @@ def choose_video(container: InputContainer, path: Path, warnings: list[str]) -> 
 
 
 def choose_audio(
-    container: InputContainer, wanted: str | int | None, path: Path, warnings: list[str]
+    container: InputContainer, wanted: str | int | None, path: FilePath, warnings: list[str]
 ) -> tuple[AudioInfo | None, tuple[AudioInfo, ...]]:
     """The stream that is the sound, and all audio streams. ``wanted``: position from 0, or language; None: default.
 
@@ -105,7 +105,7 @@ def header_duration(container: InputContainer, stream: Any, origin: Fraction) ->
     return None if tagged is None or tagged <= origin else tagged - origin
 
 
-def _wanted(tracks: tuple[AudioInfo, ...], wanted: str | int, path: Path) -> AudioInfo:
+def _wanted(tracks: tuple[AudioInfo, ...], wanted: str | int, path: FilePath) -> AudioInfo:
     text = str(wanted).strip().lower()
     for track in tracks:
         if text == str(track.index) or text == (track.language or "").lower() != "":

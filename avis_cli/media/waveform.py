@@ -16,10 +16,10 @@ from av.container import InputContainer
 from avis_cli.errors import MediaError
 from avis_cli.media import packets, sound, streams
 from avis_cli.media.clip import SAMPLE_RATE, ClipInfo, Waveform
+from avis_cli.media.clock import LEAP
 from avis_cli.media.container import open_media
 from avis_cli.media.frames import USUAL_STEP
 from avis_cli.media.packets import Damage
-from avis_cli.media.timeline import LEAP
 
 _LEAD = 1  # whole seconds decoded before the start, so that codec and filter have settled
 _BEYOND = Fraction(1, 2)  # seconds decoded past the end, for the same reason
@@ -43,7 +43,7 @@ def read_waveform(
     """
     if start < 0 or (end is not None and end < start):
         raise ValueError(f"0 <= start <= end expected, got start {start}, end {end}")
-    with AudioReader(path, clip, start=Fraction(start), end=end) as reader:
+    with AudioDecoder(path, clip, start=Fraction(start), end=end) as reader:
         frames = reader.frames()
         opening = next(frames, None)
         if opening is None:
@@ -51,8 +51,10 @@ def read_waveform(
         own, layout = opening[1].sample_rate, opening[1].layout
         target = rate or own
         # whole seconds fall on a sample at any rate: a window comes out as it does in the whole
-        even = sound.steady(chain([opening], frames), own, layout)
-        blocks = sound.place(((time, sound.mono(frame)) for time, frame in even), own, Fraction(reader.begin))
+        even = sound.unify_layout(chain([opening], frames), own, layout)
+        blocks = sound.place_on_clock(
+            ((time, sound.to_mono(frame)) for time, frame in even), own, Fraction(reader.begin)
+        )
         skip = round(start * target) - reader.begin * target
         limit = None if end is None else max(round(end * target) - round(start * target), 0)
         pieces, length = [], 0
@@ -76,7 +78,7 @@ def read_waveform(
     return Waveform(samples, target, Fraction(round(start * target), target))
 
 
-class AudioReader:
+class AudioDecoder:
     """Decoded blocks of a clip's sound with their times on the picture's clock; a context manager, read once.
 
     ``begin``: the whole second, at or before ``start``, from which on the blocks are of use. ``picture_end``: where
@@ -99,7 +101,7 @@ class AudioReader:
         self.picture_end: Fraction | None = None
         self._open = ExitStack()
 
-    def __enter__(self) -> AudioReader:
+    def __enter__(self) -> AudioDecoder:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -130,7 +132,7 @@ class AudioReader:
                 continue
             # a damaged stretch of sound is silence: unlike a picture it hides nothing that comes later
             for frame in packets.decode_packet(stream, packet, damage):
-                stamp = packets.stamp(frame, stream)
+                stamp = packets.timestamp(frame, stream)
                 time = None if stamp is None else stamp - clip.origin
                 if self._end is not None and time is not None and time > self._end + _BEYOND:
                     return
@@ -141,7 +143,7 @@ class AudioReader:
         rate = self._clip.frame_rate
         step = 1 / rate if rate else USUAL_STEP
         last = self.picture_end
-        stamp = packets.stamp(packet, picture)
+        stamp = packets.timestamp(packet, picture)
         time = (last or Fraction(0)) if stamp is None else stamp - self._clip.origin
         if time < (last or self._start) + LEAP:
             span = (packet.duration or 0) * Fraction(picture.time_base) or step
@@ -179,8 +181,8 @@ def read_sound(path: str | os.PathLike[str], *, seconds: Fraction) -> Waveform:
         rate = opening.sample_rate
         wanted = round(seconds * rate)
         pieces, length = [], 0
-        for _, block in sound.steady(((None, frame) for frame in chain([opening], frames)), rate, opening.layout):
-            pieces.append(sound.mono(block)[0])
+        for _, block in sound.unify_layout(((None, frame) for frame in chain([opening], frames)), rate, opening.layout):
+            pieces.append(sound.to_mono(block)[0])
             length += block.samples
             if length >= wanted:
                 break

@@ -136,18 +136,18 @@ def test_the_downmix_of_five_one() -> None:
     for index, name in enumerate(names):
         samples = np.zeros((6, 64), np.float32)
         samples[index] = 0.5
-        mixed = sound.mono(sound.block_of(samples, "5.1", 48_000, 0))
+        mixed = sound.to_mono(sound.to_frame(samples, "5.1", 48_000, 0))
         assert mixed == pytest.approx(0.5 * shares[name] / total)
 
 
 def test_channels_without_places_are_averaged() -> None:
     samples = np.arange(3, dtype=np.float32)[:, None].repeat(8, 1) / 4
-    assert sound.mono(sound.block_of(samples, "3 channels", 48_000, 0)) == pytest.approx(0.25)
+    assert sound.to_mono(sound.to_frame(samples, "3 channels", 48_000, 0)) == pytest.approx(0.25)
 
 
 def test_what_is_no_number_is_silent() -> None:
     samples = np.array([[np.nan, np.inf, -np.inf, 0.25]], np.float32)
-    assert sound.mono(sound.block_of(samples, "mono", 48_000, 0)).tolist() == [[0, 1, -1, 0.25]]
+    assert sound.to_mono(sound.to_frame(samples, "mono", 48_000, 0)).tolist() == [[0, 1, -1, 0.25]]
 
 
 def test_shorter_sound_ends_in_silence_and_longer_is_cut(tmp_path: Path) -> None:

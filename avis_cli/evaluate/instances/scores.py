@@ -24,7 +24,7 @@ from avis_cli.progress import Progress, silent
 
 
 @dataclass(frozen=True)
-class Headline:
+class MetricValues:
     """The numbers that are reported: percent, except for ``IDSW``, a count. None: undefined.
 
     HOTA and its parts, mAP and AR: mean over categories. IDSW, MOTA and IDF1: from sums over categories.
@@ -120,10 +120,10 @@ class Scores:
         """(C,): categories with a ground-truth mask."""
         return (self.hota.true_positives + self.hota.false_negatives)[:, 0] > 0
 
-    def headline(self, over: NDArray[np.bool_] | None = None) -> Headline:
+    def metric_values(self, over: NDArray[np.bool_] | None = None) -> MetricValues:
         """``over`` (C,): the categories whose mean HOTA and its parts are; all by default."""
         chosen = np.ones(len(self.tracks), bool) if over is None else over
-        return self._headline(
+        return self._metric_values(
             self.fsla,
             self.hota_ratios.mean_of(chosen),
             track_map.mean_over_classes(self.ap),
@@ -132,10 +132,10 @@ class Scores:
             self.identity_total,
         )
 
-    def of_class(self, index: int) -> Headline:
+    def of_class(self, index: int) -> MetricValues:
         """The category at ``index``; its FSLA is that of its own tracks in the videos in which it has any."""
         chosen = np.arange(len(self.tracks)) == index
-        return self._headline(
+        return self._metric_values(
             self.fsla_of_class[index],
             self.hota_ratios.mean_of(chosen),
             self.ap[index],
@@ -144,7 +144,7 @@ class Scores:
             self.identity[index],
         )
 
-    def _headline(
+    def _metric_values(
         self,
         fsla: FslaCounts | None,
         hota_mean: HotaRatios,
@@ -152,7 +152,7 @@ class Scores:
         ar: NDArray[np.float64],
         clear: ClearCounts,
         identity: IdentityCounts,
-    ) -> Headline:
+    ) -> MetricValues:
         fsla_mean = [None] * 4 if fsla is None else [_percent(mean) for mean in fsla.ratios().mean(axis=1).tolist()]
         # the released evaluator reads -100 where there is no ground truth, and so does its column
         missing = None if self.released else -1.0
@@ -165,7 +165,7 @@ class Scores:
             100 * clear.mota,
             100 * identity.idf1,
         ]
-        return Headline(*values)
+        return MetricValues(*values)
 
 
 def _percent(fraction: float, missing: float | None = None) -> float | None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from avis_cli.evaluate.instances.scores import Headline
+from avis_cli.evaluate.instances.scores import MetricValues
 from avis_cli.evaluate.report.printed import LABELS, cell
-from avis_cli.evaluate.report.scores_file import METRICS, Pair, Report
+from avis_cli.evaluate.report.scores_file import METRICS, BothMeanings, Report
 from avis_cli.evaluate.report.tables import Table, cut_path, number, signed
 
 _COLUMNS = ("FSLA", "HOTA", "mAP", "IDF1")
 
 
-def difference(this: Headline, other: Headline, metric: str) -> float | None:
+def difference(this: MetricValues, other: MetricValues, metric: str) -> float | None:
     """This run minus the other, None where either is undefined."""
     mine: float | None = getattr(this, metric)
     theirs: float | None = getattr(other, metric)
@@ -26,7 +26,7 @@ def difference(this: Headline, other: Headline, metric: str) -> float | None:
 def differences(this: Report, other: Report) -> dict[str, Any]:
     """The other run's overall numbers and the differences to them, laid out as in scores.json."""
 
-    def one(mine: Headline, theirs: Headline) -> dict[str, Any]:
+    def one(mine: MetricValues, theirs: MetricValues) -> dict[str, Any]:
         return {
             metric: {"other": getattr(theirs, metric), "difference": difference(mine, theirs, metric)}
             for metric in METRICS
@@ -65,12 +65,12 @@ def compare(this: Report, other: Report, other_name: str) -> list[Table]:
     return tables
 
 
-def _change(mine: Headline, theirs: Headline, metric: str) -> str:
+def _change(mine: MetricValues, theirs: MetricValues, metric: str) -> str:
     text = signed(difference(mine, theirs, metric))
     return text.removesuffix(".00") if metric == "IDSW" else text
 
 
-def _changes(title: str, mine: dict[str, Pair], theirs: dict[str, Pair]) -> Table:
+def _changes(title: str, mine: dict[str, BothMeanings], theirs: dict[str, BothMeanings]) -> Table:
     rows = []
     for name, pair in mine.items():
         other = theirs[name].corrected
@@ -115,7 +115,7 @@ def reference_table(run: Report | None = None) -> Table:
         for entry in PUBLISHED
     ]
     if run is not None:
-        for name, headline in (("this run", run.overall.released), ("  corrected", run.overall.corrected)):
-            rows.append([name, "", "", *map(number, (headline.FSLA, headline.HOTA, headline.mAP))])
+        for name, values in (("this run", run.overall.released), ("  corrected", run.overall.corrected)):
+            rows.append([name, "", "", *map(number, (values.FSLA, values.HOTA, values.mAP))])
     title = "Published for AVISM on the AVISeg test split (CVPR 2025)"
     return Table(title, ["", "backbone", "pretraining", "FSLA", "HOTA", "mAP"], rows, left=frozenset({1, 2}))

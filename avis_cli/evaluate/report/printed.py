@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Iterator
 
-from avis_cli.evaluate.instances.scores import Headline
-from avis_cli.evaluate.report.scores_file import METRICS, Pair, Report
+from avis_cli.evaluate.instances.scores import MetricValues
+from avis_cli.evaluate.report.scores_file import METRICS, BothMeanings, Report
 from avis_cli.evaluate.report.tables import Table, number
 from avis_cli.text import printable, spreadsheet_safe
 
@@ -60,13 +60,13 @@ def overall(report: Report) -> Table:
     return Table(title, ["", "released", "corrected"], rows)
 
 
-def _row(label: str, metric: str, pair: Pair) -> list[str]:
+def _row(label: str, metric: str, pair: BothMeanings) -> list[str]:
     return [label, cell(pair.released, metric), cell(pair.corrected, metric)]
 
 
-def cell(headline: Headline, metric: str, digits: int = 2) -> str:
-    """One metric of ``headline`` to print; counts without decimals."""
-    value: float | None = getattr(headline, metric)
+def cell(values: MetricValues, metric: str, digits: int = 2) -> str:
+    """One metric of ``values`` to print; counts without decimals."""
+    value: float | None = getattr(values, metric)
     return number(value, 0 if metric == "IDSW" else digits)
 
 
@@ -81,7 +81,7 @@ def breakdowns(report: Report) -> list[Table]:
     ]
 
 
-def _breakdown(title: str, entries: dict[str, Pair]) -> Table:
+def _breakdown(title: str, entries: dict[str, BothMeanings]) -> Table:
     header = ["", *_CORRECTED_COLUMNS, *_RELEASED_COLUMNS]
     rows = [
         [
@@ -104,20 +104,14 @@ def to_csv(report: Report) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["scope", "name", "meaning", *METRICS])
     for scope, name, pair in _scopes(report):
-        for meaning, headline in (("released", pair.released), ("corrected", pair.corrected)):
-            values = (getattr(headline, metric) for metric in METRICS)
-            writer.writerow(
-                [
-                    scope,
-                    spreadsheet_safe(printable(name)),
-                    meaning,
-                    *("" if value is None else f"{value:.17g}" for value in values),
-                ]
-            )
+        for meaning, values in (("released", pair.released), ("corrected", pair.corrected)):
+            numbers = (getattr(values, metric) for metric in METRICS)
+            cells = ("" if value is None else f"{value:.17g}" for value in numbers)
+            writer.writerow([scope, spreadsheet_safe(printable(name)), meaning, *cells])
     return stream.getvalue()
 
 
-def _scopes(report: Report) -> Iterator[tuple[str, str, Pair]]:
+def _scopes(report: Report) -> Iterator[tuple[str, str, BothMeanings]]:
     yield "all", "", report.overall
     for name, pair in report.categories.items():
         yield "category", name, pair

@@ -14,7 +14,7 @@ import numpy as np
 
 from avis_cli.evaluate.instances import hota
 from avis_cli.evaluate.instances.fsla import KINDS, FslaCounts
-from avis_cli.evaluate.instances.scores import Evaluation, Headline, Scores
+from avis_cli.evaluate.instances.scores import Evaluation, MetricValues, Scores
 from avis_cli.evaluate.instances.video_scores import VideoScores
 from avis_cli.files.json_file import DEFAULT_MAX_BYTES, read_json
 from avis_cli.files.strict_json import Node
@@ -31,8 +31,8 @@ def document_of(evaluation: Evaluation) -> dict[str, Any]:
         key: _video(evaluation, video) for key, video in zip(_keys(evaluation), evaluation.videos, strict=True)
     }
     return {
-        **vars(released.headline()),
-        "corrected": vars(corrected.headline()),
+        **vars(released.metric_values()),
+        "corrected": vars(corrected.metric_values()),
         "sounding_categories": {**_hota_parts(released), "corrected": _hota_parts(corrected)},
         "per_category": per_category,
         "per_video": per_video,
@@ -44,15 +44,15 @@ def document_of(evaluation: Evaluation) -> dict[str, Any]:
 
 def _hota_parts(scores: Scores) -> dict[str, float | None]:
     """HOTA and its parts as the mean over the categories that have ground truth."""
-    headline = vars(scores.headline(scores.sounding()))
-    return {part: headline[part] for part in hota.PARTS}
+    values = vars(scores.metric_values(scores.sounding()))
+    return {part: values[part] for part in hota.PARTS}
 
 
 def _video(evaluation: Evaluation, video: VideoScores) -> dict[str, Any]:
     released, corrected = evaluation.of_video(video)
     return {
-        **vars(released.headline(released.occurring())),
-        "corrected": vars(corrected.headline(corrected.occurring())),
+        **vars(released.metric_values(released.occurring())),
+        "corrected": vars(corrected.metric_values(corrected.occurring())),
     }
 
 
@@ -116,15 +116,15 @@ def _notes(evaluation: Evaluation) -> list[str]:
     return notes
 
 
-METRICS = tuple(field.name for field in fields(Headline))
+METRICS = tuple(field.name for field in fields(MetricValues))
 
 
 @dataclass(frozen=True)
-class Pair:
+class BothMeanings:
     """The same numbers in both meanings."""
 
-    released: Headline
-    corrected: Headline
+    released: MetricValues
+    corrected: MetricValues
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ class Report:
     ``sounding``: HOTA and its parts over the categories that have ground truth, the rest undefined.
     """
 
-    overall: Pair
-    sounding: Pair | None
-    categories: dict[str, Pair]
-    videos: dict[str, Pair]
+    overall: BothMeanings
+    sounding: BothMeanings | None
+    categories: dict[str, BothMeanings]
+    videos: dict[str, BothMeanings]
     counts: dict[str, Any]
     notes: list[str]
 
@@ -171,7 +171,7 @@ def _report(top: Node) -> Report:
     )
 
 
-def _pairs(top: Node, key: str) -> dict[str, Pair]:
+def _pairs(top: Node, key: str) -> dict[str, BothMeanings]:
     if not top.has(key):
         return {}
     entries = top.key(key)
@@ -180,11 +180,11 @@ def _pairs(top: Node, key: str) -> dict[str, Pair]:
     return {name: _pair(entries.key(name)) for name in entries.value}
 
 
-def _pair(node: Node) -> Pair:
-    return Pair(_headline(node), _headline(node.key("corrected")))
+def _pair(node: Node) -> BothMeanings:
+    return BothMeanings(_metric_values(node), _metric_values(node.key("corrected")))
 
 
-def _headline(node: Node) -> Headline:
+def _metric_values(node: Node) -> MetricValues:
     if not isinstance(node.value, dict):
         node.refuse("an object with the metrics")
     values: dict[str, Any] = {}
@@ -194,4 +194,4 @@ def _headline(node: Node) -> Headline:
             values[name] = None
         else:
             values[name] = item.integer() if name == "IDSW" else item.number(-math.inf)
-    return Headline(**values)
+    return MetricValues(**values)

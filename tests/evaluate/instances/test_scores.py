@@ -148,12 +148,12 @@ def test_worst_frames_come_first_and_say_why() -> None:
 
 def test_curves_hold_what_the_headline_averages() -> None:
     evaluation = evaluate_dataset(random_dataset())
-    headline, curves = evaluation.corrected.headline(), evaluation.corrected.curves
+    values, curves = evaluation.corrected.metric_values(), evaluation.corrected.curves
     assert curves.fsla is not None
-    assert 100 * curves.fsla[0].mean() == pytest.approx(headline.FSLA)
-    assert 100 * curves.hota.HOTA.mean() == pytest.approx(headline.HOTA)
+    assert 100 * curves.fsla[0].mean() == pytest.approx(values.FSLA)
+    assert 100 * curves.hota.HOTA.mean() == pytest.approx(values.HOTA)
     precision = curves.precision[curves.precision[:, 0] > -1]
-    assert 100 * precision.mean() == pytest.approx(headline.mAP)
+    assert 100 * precision.mean() == pytest.approx(values.mAP)
     assert (np.diff(precision, axis=1) <= 1e-12).all()
 
 

@@ -24,7 +24,7 @@ from avis_cli.evaluate.report import plots
 from avis_cli.evaluate.report.compare import PUBLISHED, compare, differences, reference_table
 from avis_cli.evaluate.report.cost import cost_tables, find_costs
 from avis_cli.evaluate.report.printed import breakdowns, overall, to_csv
-from avis_cli.evaluate.report.scores_file import METRICS, Pair, Report, document_of, read_scores, report_of
+from avis_cli.evaluate.report.scores_file import METRICS, BothMeanings, Report, document_of, read_scores, report_of
 from avis_cli.evaluate.report.tables import WIDTH, Table, signed
 from avis_cli.text import printable
 
@@ -49,7 +49,7 @@ def report(evaluation: Evaluation) -> Report:
 
 def with_overall(report: Report, **changes: Any) -> Report:
     changed = replace(report.overall.corrected, **changes)
-    return replace(report, overall=Pair(report.overall.released, changed))
+    return replace(report, overall=BothMeanings(report.overall.released, changed))
 
 
 def test_overall_table_has_every_metric_in_both_meanings(report: Report) -> None:
@@ -77,7 +77,7 @@ def test_every_table_fits_the_width_whatever_the_names(
     name = "a very long name of a video " * 5
     long = replace(
         with_overall(report, MOTA=-1e9, FSLA=None),
-        categories={name: Pair(report.overall.released, replace(report.overall.corrected, MOTA=-123456.7))},
+        categories={name: BothMeanings(report.overall.released, replace(report.overall.corrected, MOTA=-123456.7))},
         videos={name: report.overall},
     )
     tables = [overall(long), *breakdowns(long), *compare(long, long, "/folder" * 30), reference_table(long)]
@@ -125,9 +125,9 @@ def test_csv_holds_every_number_exactly(report: Report) -> None:
     assert [row["scope"] for row in rows[:4]] == ["all", "all", "category", "category"]
     for row in rows:
         pair = {"all": {"": report.overall}, "category": report.categories, "video": report.videos}[row["scope"]]
-        headline = getattr(pair[row["name"]], row["meaning"])
+        values = getattr(pair[row["name"]], row["meaning"])
         for metric in METRICS:
-            value = getattr(headline, metric)
+            value = getattr(values, metric)
             assert row[metric] == "" if value is None else float(row[metric]) == value
 
 
@@ -237,7 +237,7 @@ def test_plots_draw_the_curves(evaluation: Evaluation) -> None:
         assert len(lines) == count
         assert all(len(line.get_xdata()) == 19 for line in lines)
     released = figures["hota.png"].axes[0].lines[0].get_ydata()
-    assert released.mean() == pytest.approx(evaluation.released.headline().HOTA)
+    assert released.mean() == pytest.approx(evaluation.released.metric_values().HOTA)
     with_truth = [axes for axes in figures["precision_recall.png"].axes if axes.get_visible()]
     assert len(with_truth) == 12
 

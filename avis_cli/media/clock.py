@@ -17,7 +17,7 @@ LEAP = Fraction(3600)  # seconds ahead that no camera pauses for
 
 
 @dataclass(frozen=True)
-class Shown(Generic[T]):
+class ShownPicture(Generic[T]):
     """A picture shown from ``time`` until just before ``until`` (seconds)."""
 
     picture: T
@@ -25,7 +25,7 @@ class Shown(Generic[T]):
     until: Fraction
 
 
-class Timeline:
+class ClipClock:
     """Turns a file's timestamps, in the order pictures come out of the decoder, into strictly rising clip times.
 
     A missing timestamp is one nominal ``step`` after the previous picture. One at or before the previous picture's is
@@ -65,8 +65,8 @@ class Timeline:
 
 
 def on_grid(
-    shown: Iterable[Shown[T]], rate: Fraction, start: Fraction = Fraction(0), end: Fraction | None = None
-) -> Iterator[tuple[Shown[T], Fraction]]:
+    shown: Iterable[ShownPicture[T]], rate: Fraction, start: Fraction = Fraction(0), end: Fraction | None = None
+) -> Iterator[tuple[ShownPicture[T], Fraction]]:
     """For each grid time ``start + k / rate`` the picture being shown then: (picture, grid time).
 
     The picture shown at a time is the latest that starts at or before it; before the first picture, the first. The

@@ -12,18 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avis_cli.media import sound
-from avis_cli.media.timeline import Shown, Timeline, on_grid
+from avis_cli.media.clock import ClipClock, ShownPicture, on_grid
 
 STEP = Fraction(1, 25)
 steps = st.lists(st.fractions(Fraction(1, 90_000), Fraction(3), max_denominator=90_000), min_size=1, max_size=30)
 rates = st.fractions(Fraction(1, 4), Fraction(120), max_denominator=1001)
 
 
-def spans(gaps: list[Fraction], begin: Fraction = Fraction(0)) -> list[Shown[int]]:
+def spans(gaps: list[Fraction], begin: Fraction = Fraction(0)) -> list[ShownPicture[int]]:
     times = [begin]
     for gap in gaps:
         times.append(times[-1] + gap)
-    return [Shown(n, time, until) for n, (time, until) in enumerate(itertools.pairwise(times))]
+    return [ShownPicture(n, time, until) for n, (time, until) in enumerate(itertools.pairwise(times))]
 
 
 @given(steps, rates, st.fractions(Fraction(0), Fraction(4), max_denominator=1000))
@@ -59,7 +59,7 @@ def test_before_the_first_picture_the_first_is_given() -> None:
 @given(st.lists(st.one_of(st.none(), st.fractions(Fraction(-5), Fraction(9000), max_denominator=90_000)), max_size=40))
 def test_times_always_rise_from_zero(stamps: list[Fraction | None]) -> None:
     origin = next((stamp for stamp in stamps if stamp is not None), Fraction(0))
-    clock = Timeline(origin if stamps and stamps[0] is not None else Fraction(0), STEP)
+    clock = ClipClock(origin if stamps and stamps[0] is not None else Fraction(0), STEP)
     times = [clock.place(stamp) for stamp in stamps]
     assert all(a < b for a, b in itertools.pairwise(times))
     assert all(time >= 0 for time in times)
@@ -67,14 +67,14 @@ def test_times_always_rise_from_zero(stamps: list[Fraction | None]) -> None:
 
 @given(steps, st.fractions(Fraction(-100), Fraction(100), max_denominator=90_000))
 def test_good_timestamps_are_kept_exactly(gaps: list[Fraction], origin: Fraction) -> None:
-    clock = Timeline(origin, STEP)
+    clock = ClipClock(origin, STEP)
     times = [item.time for item in spans(gaps)]
     assert [clock.place(origin + time) for time in times] == times
     assert clock.repaired == 0
 
 
 def test_repairs() -> None:
-    clock = Timeline(Fraction(0), STEP)
+    clock = ClipClock(Fraction(0), STEP)
     placed = [clock.place(stamp) for stamp in (Fraction(0), None, STEP, 3 * STEP, Fraction(-90), Fraction(-90) + STEP)]
     assert placed == [0, STEP, STEP * 3 / 2, 3 * STEP, 4 * STEP, 5 * STEP]
     assert clock.repaired == 3
@@ -82,7 +82,7 @@ def test_repairs() -> None:
 
 
 def test_one_bad_timestamp_moves_nothing_after_it() -> None:
-    clock = Timeline(Fraction(0), STEP)
+    clock = ClipClock(Fraction(0), STEP)
     stamps = [n * STEP for n in range(10)]
     stamps[4] = Fraction(-30)
     times = [clock.place(stamp) for stamp in stamps]
@@ -97,7 +97,7 @@ def test_placed_sound_follows_its_timestamps(blocks: list[tuple[int, int]], begi
     rate = 1000
     given_blocks = [(Fraction(at, rate), np.full((1, size), n + 1, np.float32)) for n, (at, size) in enumerate(blocks)]
     joined = np.concatenate(
-        [np.zeros(0), *(block[0] for block in sound.place(given_blocks, rate, Fraction(begin, rate)))]
+        [np.zeros(0), *(block[0] for block in sound.place_on_clock(given_blocks, rate, Fraction(begin, rate)))]
     )
     expected = np.zeros(max(max(at + size for at, size in blocks) - begin, 0))
     for n, (at, size) in reversed(list(enumerate(blocks))):
@@ -111,9 +111,9 @@ def test_placed_sound_follows_its_timestamps(blocks: list[tuple[int, int]], begi
 def test_placed_sound_ignores_coarse_clocks_and_fills_true_gaps() -> None:
     ones = np.ones((1, 1024), np.float32)
     coarse = [(Fraction(round(k * 1024 / 48), 1000), ones) for k in range(50)]
-    assert np.concatenate([b[0] for b in sound.place(coarse, 48_000, Fraction(0))]).all()
+    assert np.concatenate([b[0] for b in sound.place_on_clock(coarse, 48_000, Fraction(0))]).all()
     gap = [(Fraction(0), ones), (Fraction(1), ones)]
-    joined = np.concatenate([b[0] for b in sound.place(gap, 48_000, Fraction(0))])
+    joined = np.concatenate([b[0] for b in sound.place_on_clock(gap, 48_000, Fraction(0))])
     assert len(joined) == 49_024
     assert joined[:1024].all()
     assert not joined[1024:48_000].any()
