@@ -48,16 +48,16 @@ def track_colours() -> NDArray[np.uint8]:
     """All colours of the default palette, uint8 (MAX_TRACKS, 3): row n is track n + 1."""
     levels = np.linspace(0, 255, 12).round()
     candidates = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
-    lightness = appearance(candidates, VISIONS[0])[:, 0]
+    lightness = to_lab(candidates, VISIONS[0])[:, 0]
     candidates = candidates[(lightness >= _LIGHTNESS[0]) & (lightness <= _LIGHTNESS[1])]
     colours = [np.array(colour, dtype=np.float64) for colour in OKABE_ITO]
     nearest = np.full(len(candidates), np.inf)
-    seen = [appearance(candidates, vision) for vision in VISIONS]
+    seen = [to_lab(candidates, vision) for vision in VISIONS]
     for index in range(MAX_TRACKS):
         if index == len(colours):
             colours.append(candidates[np.argmax(nearest)])
         for vision, views in zip(VISIONS, seen, strict=True):
-            away = np.linalg.norm(views - appearance(colours[index][None], vision), axis=1)
+            away = np.linalg.norm(views - to_lab(colours[index][None], vision), axis=1)
             nearest = np.minimum(nearest, away)
     return np.array(colours, dtype=np.uint8)
 
@@ -69,7 +69,7 @@ def text_colour(background: Colour) -> Colour:
     return dark if (luminance + 0.05) / 0.055 >= 1.05 / (luminance + 0.05) else light
 
 
-def appearance(colours: NDArray[np.float64], vision: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_lab(colours: NDArray[np.float64], vision: NDArray[np.float64]) -> NDArray[np.float64]:
     """RGB 0..255 (N, 3) -> CIE L*a*b* (N, 3) as seen through ``vision``, a matrix on linear RGB."""
     xyz = np.clip(_linear(colours) @ vision.T, 0, 1) @ _TO_XYZ.T / _WHITE
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)

@@ -38,20 +38,20 @@ class Patch:
         below[:] = cv2.add(cv2.multiply(below, self.keep[inside], scale=1 / 255), self.paint[inside])
 
 
-class Sheet:
+class PatchBuilder:
     """A patch in the making: float RGB times opacity (h, w, 3) and opacity (h, w, 1), in 0..1."""
 
     def __init__(self, height: int, width: int) -> None:
         self._paint = np.zeros((height, width, 3), dtype=np.float32)
         self._opacity = np.zeros((height, width, 1), dtype=np.float32)
 
-    def lay(self, colour: Colour, coverage: NDArray[np.float32], opacity: float = 1.0) -> None:
+    def paint(self, colour: Colour, coverage: NDArray[np.float32], opacity: float = 1.0) -> None:
         """Paint ``colour`` where ``coverage``, float (h, w) in 0..1, says."""
         alpha = (coverage * np.float32(opacity))[..., None]
         self._paint = self._paint * (1 - alpha) + alpha * (np.array(colour, dtype=np.float32) / 255)
         self._opacity = self._opacity * (1 - alpha) + alpha
 
-    def done(self) -> Patch:
+    def build(self) -> Patch:
         paint = np.round(self._paint * 255).astype(np.uint8)
         keep = np.round((1 - self._opacity) * 255).astype(np.uint8)
         return Patch(paint, np.repeat(keep, 3, axis=2))
@@ -101,7 +101,7 @@ def pill(text: str, font_size: float, colour: Colour, ink: Colour) -> Patch:
     ascent, _ = _vertical(font_size)
     side, above = round(font_size * 0.5), round(font_size * 0.36)
     size = (ascent + 2 * above, width + 2 * side)
-    sheet = Sheet(*size)
-    sheet.lay(colour, rounded_box(size, 0, 0, size[1], size[0], font_size * 0.36), 0.94)
-    sheet.lay(ink, text_coverage(size, text, font_size, side, above))
-    return sheet.done()
+    builder = PatchBuilder(*size)
+    builder.paint(colour, rounded_box(size, 0, 0, size[1], size[0], font_size * 0.36), 0.94)
+    builder.paint(ink, text_coverage(size, text, font_size, side, above))
+    return builder.build()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avis_cli.media.clip import Waveform
 from avis_cli.results.clip import Track
 from avis_cli.writers.colours import Colour
-from avis_cli.writers.patch import Patch, Sheet, rounded_box, text_coverage, text_size
+from avis_cli.writers.patch import Patch, PatchBuilder, rounded_box, text_coverage, text_size
 from avis_cli.writers.style import Palette, palette
 
 _GROUND: Colour = (13, 15, 20)
@@ -28,7 +28,7 @@ _QUIET_PEAK = 0.05  # a waveform below this is not drawn any larger: silence mus
 
 
 @dataclass(frozen=True)
-class Layout:
+class TimelineLayout:
     """Where things are in the strip, in pixels. ``lanes``: how many tracks have one; ``font``: 0 without names."""
 
     width: int
@@ -58,10 +58,10 @@ def drawing_scale(width: int, height: int) -> float:
     return min(min(width, height), max(width, height) * 9 / 16) / 360
 
 
-def lay_out(width: int, height: int, names: Sequence[str], has_wave: bool) -> Layout:
+def lay_out(width: int, height: int, names: Sequence[str], has_wave: bool) -> TimelineLayout:
     """Fit the strip into a picture of width x height pixels; lanes that do not fit even when thin are left out."""
     if width < _MIN_PICTURE or height < _MIN_PICTURE:
-        return Layout(width, 0, 0, 0, 0, 0, 0, 0.0, 0, width)
+        return TimelineLayout(width, 0, 0, 0, 0, 0, 0, 0.0, 0, width)
     scale = drawing_scale(width, height)
     margin, gap = max(1, round(5 * scale)), max(1, round(2 * scale))
     wave = max(4, round(22 * scale)) if has_wave else 0
@@ -78,7 +78,7 @@ def lay_out(width: int, height: int, names: Sequence[str], has_wave: bool) -> La
     side = max(2, round(8 * scale))
     left = side + (gutter + side if gutter else 0)
     rows = (wave + gap if wave else 0) + lanes * (lane + gap)
-    return Layout(
+    return TimelineLayout(
         width, rows - gap + 2 * margin if rows else 0, margin, wave, lane, gap, lanes, font, left, width - side
     )
 
@@ -102,8 +102,8 @@ class Timeline:
         self._tracks = tracks[: self.layout.lanes]
         self._joined: tuple[tuple[bool, ...], Patch] | None = None
         if self.layout.height:
-            self._heard = self._wave_rows(waveform, 0.95)
-            self._unheard = self._wave_rows(waveform, 0.45)
+            self._wave_played = self._wave_rows(waveform, 0.95)
+            self._wave_to_come = self._wave_rows(waveform, 0.45)
             self._idle = [self._lane_rows(track, active=False) for track in self._tracks]
             self._active = [self._lane_rows(track, active=True) for track in self._tracks]
             self._playhead = self._playhead_patch()
@@ -121,8 +121,8 @@ class Timeline:
         self._joined[1].onto(image, 0, top)
         if place.wave:
             now = min(max(round(x), 0), place.width)
-            self._wave_side(self._heard, 0, now).onto(image, 0, top)
-            self._wave_side(self._unheard, now, place.width).onto(image, now, top)
+            self._wave_side(self._wave_played, 0, now).onto(image, 0, top)
+            self._wave_side(self._wave_to_come, now, place.width).onto(image, now, top)
         self._playhead.onto(image, round(x - self._playhead.width / 2), top)
 
     def column(self, time: float) -> float:
@@ -133,9 +133,9 @@ class Timeline:
     def _join(self, active: tuple[bool, ...]) -> Patch:
         """Ground and lanes as one patch; the waveform's rows only get the ground."""
         place = self.layout
-        sheet = Sheet(place.height, place.width)
-        sheet.lay(_GROUND, np.ones((place.height, place.width), dtype=np.float32), _GROUND_OPACITY)
-        ground = sheet.done()
+        builder = PatchBuilder(place.height, place.width)
+        builder.paint(_GROUND, np.ones((place.height, place.width), dtype=np.float32), _GROUND_OPACITY)
+        ground = builder.build()
         for index, is_active in enumerate(active):
             rows = (self._active if is_active else self._idle)[index]
             top = place.lane_top(index)
@@ -146,20 +146,20 @@ class Timeline:
     def _lane_rows(self, track: Track, *, active: bool) -> Patch:
         place, colour = self.layout, self._colours.colour(track.id)
         size = (place.lane, place.width)
-        sheet = Sheet(*size)
-        sheet.lay(_GROUND, np.ones(size, dtype=np.float32), _GROUND_OPACITY)
+        builder = PatchBuilder(*size)
+        builder.paint(_GROUND, np.ones(size, dtype=np.float32), _GROUND_OPACITY)
         inset = place.lane * 0.18 if place.lane >= 6 else 0.0
         radius = (place.lane - 2 * inset) / 2
         bed = rounded_box(size, place.left, inset, place.right, place.lane - inset, radius)
-        sheet.lay(_INK, bed, 0.22 if active else 0.10)
-        sheet.lay(colour, self._bars(track, inset, radius), 1.0 if active else 0.55)
+        builder.paint(_INK, bed, 0.22 if active else 0.10)
+        builder.paint(colour, self._bars(track, inset, radius), 1.0 if active else 0.55)
         if place.font:
             name = track_name(track)
             _, height = text_size(name, place.font)
             side = place.width - place.right
             text = text_coverage(size, name, place.font, side, (place.lane - height * 0.78) / 2)
-            sheet.lay(_INK, text, 1.0 if active else 0.62)
-        return sheet.done()
+            builder.paint(_INK, text, 1.0 if active else 0.62)
+        return builder.build()
 
     def _bars(self, track: Track, inset: float, radius: float) -> NDArray[np.float32]:
         """Coverage (lane, width) of the spans in which a track sounds, each at least two pixels wide."""
@@ -179,7 +179,7 @@ class Timeline:
     def _wave_rows(self, waveform: Waveform | None, opacity: float) -> Patch:
         """The waveform over the whole strip's rows, without ground."""
         place = self.layout
-        sheet = Sheet(place.height, place.width)
+        builder = PatchBuilder(place.height, place.width)
         if waveform is not None and place.wave:
             low, high = envelope(waveform, self._start, self._seconds, place.right - place.left)
             peak = max(float(np.abs(low).max(initial=0)), float(np.abs(high).max(initial=0)), _QUIET_PEAK)
@@ -190,8 +190,8 @@ class Timeline:
             columns = np.clip(np.minimum(y + 1, lower) - np.maximum(y, upper), 0, 1)
             coverage = np.zeros((place.height, place.width), dtype=np.float32)
             coverage[:, place.left : place.right] = columns
-            sheet.lay(_INK, coverage, opacity)
-        return sheet.done()
+            builder.paint(_INK, coverage, opacity)
+        return builder.build()
 
     def _wave_side(self, rows: Patch, left: int, right: int) -> Patch:
         end = self.layout.margin + self.layout.wave
@@ -200,10 +200,10 @@ class Timeline:
     def _playhead_patch(self) -> Patch:
         height, thick = self.layout.height, max(1, round(self.layout.margin / 4))
         size = (height, thick + 2)
-        sheet = Sheet(*size)
-        sheet.lay(_GROUND, np.ones(size, dtype=np.float32), 0.5)
-        sheet.lay(_INK, rounded_box(size, 1, 0, 1 + thick, height, 0))
-        return sheet.done()
+        builder = PatchBuilder(*size)
+        builder.paint(_GROUND, np.ones(size, dtype=np.float32), 0.5)
+        builder.paint(_INK, rounded_box(size, 1, 0, 1 + thick, height, 0))
+        return builder.build()
 
 
 def envelope(

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from avis_cli.errors import UsageError
-from avis_cli.writers.colours import MAX_TRACKS, VISIONS, appearance, text_colour, track_colours
+from avis_cli.writers.colours import MAX_TRACKS, VISIONS, text_colour, to_lab, track_colours
 from avis_cli.writers.style import palette, palette_names, track_colour
 
 
 @pytest.mark.parametrize("vision", VISIONS, ids=["normal", "protanopia", "deuteranopia"])
 @pytest.mark.parametrize(("tracks", "distance"), [(8, 15), (16, 14), (32, 8)])
 def test_colours_are_apart_for_colour_blind_people(vision: np.ndarray, tracks: int, distance: float) -> None:
-    seen = appearance(track_colours()[:tracks].astype(float), vision)
+    seen = to_lab(track_colours()[:tracks].astype(float), vision)
     between = np.linalg.norm(seen[:, None] - seen[None], axis=2) + 1e6 * np.eye(tracks)
     assert between.min() > distance  # CIE76; below about 2.3 two colours look the same
 
@@ -24,7 +24,7 @@ def test_every_track_of_a_mask_image_has_its_own_colour() -> None:
 
 
 def test_lightness_of_known_colours() -> None:
-    lab = appearance(np.array([[0.0, 0, 0], [255, 255, 255], [119, 119, 119], [255, 0, 0]]), VISIONS[0])
+    lab = to_lab(np.array([[0.0, 0, 0], [255, 255, 255], [119, 119, 119], [255, 0, 0]]), VISIONS[0])
     assert lab[:, 0] == pytest.approx([0, 100, 50, 53.2], abs=0.2)
     assert lab[3, 1:] == pytest.approx([80.1, 67.2], abs=0.2)
 
@@ -48,7 +48,7 @@ def test_the_default_palette_is_the_tracks_own_colours() -> None:
 
 @pytest.mark.parametrize("vision", VISIONS, ids=["normal", "protanopia", "deuteranopia"])
 def test_the_short_palette_is_apart_for_colour_blind_people_too(vision: np.ndarray) -> None:
-    seen = appearance(np.array(palette("tol-bright").colours, dtype=float), vision)
+    seen = to_lab(np.array(palette("tol-bright").colours, dtype=float), vision)
     between = np.linalg.norm(seen[:, None] - seen[None], axis=2) + 1e6 * np.eye(len(seen))
     assert between.min() > 10
 
@@ -63,7 +63,7 @@ def test_a_named_palette_has_no_colour_twice_and_repeats(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["vivid", "pastel"])
 def test_the_first_colours_around_the_wheel_are_apart(name: str) -> None:
-    seen = appearance(np.array(palette(name).colours[:6], dtype=float), VISIONS[0])
+    seen = to_lab(np.array(palette(name).colours[:6], dtype=float), VISIONS[0])
     between = np.linalg.norm(seen[:, None] - seen[None], axis=2) + 1e6 * np.eye(len(seen))
     assert between.min() > 12
 

@@ -64,7 +64,7 @@ def take_pictures(
     thumbnail: str | None = None
     side = next((side for tracks, side in _CROP_SIDES if len(result.tracks) <= tracks), _SMALL_CROP)
     room = _CROP_BYTES
-    for index, tracks in moments(result):
+    for index, tracks in frames_to_decode(result):
         image = frame_at(result.times[index])
         if image is None or image.shape != (result.source.height, result.source.width, 3):
             continue
@@ -79,7 +79,7 @@ def take_pictures(
     return Pictures(crops, thumbnail)
 
 
-def moments(result: ClipResult) -> Iterable[tuple[int, list[Track]]]:
+def frames_to_decode(result: ClipResult) -> Iterable[tuple[int, list[Track]]]:
     """(mask frame, tracks to cut out of it), the surest track's first; one frame without tracks if there are none."""
     chosen: dict[int, list[Track]] = {}
     for track in sorted(result.tracks, key=lambda track: (-track.score, track.id)):
