@@ -6,11 +6,32 @@ Shape letters: B batch, N queries, S keys, C channels, H, W.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class TransformerSizes:
+    """``width``: channels of a token; ``heads`` of its attention; ``hidden``: units of its feed-forward layers."""
+
+    width: int
+    heads: int
+    hidden: int
+
+
+@dataclass(frozen=True)
+class HeadSizes:
+    """What the heads of queries of ``width`` channels give: K = ``num_classes`` and "no object", and a mask embedding
+    of ``mask_width``. ``fine_width``: channels of the map that mask features are made of."""
+
+    width: int
+    fine_width: int
+    mask_width: int
+    num_classes: int
 
 
 class Attention(nn.Module):

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from avis_cli.nn.deformable_attention import DeformableAttention
-from avis_cli.nn.layers import FeedForwardBlock, sine_position
+from avis_cli.nn.layers import FeedForwardBlock, TransformerSizes, sine_position
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class PixelFeatures:
 class EncoderLayer(nn.Module):
     """Deformable self-attention over all levels, then feed-forward."""
 
-    def __init__(self, width: int, heads: int, levels: int, points: int, hidden: int) -> None:
+    def __init__(self, sizes: TransformerSizes, levels: int, points: int) -> None:
         super().__init__()
-        self.attention = DeformableAttention(width, heads, levels, points)
-        self.norm = nn.LayerNorm(width)
-        self.feed_forward = FeedForwardBlock(width, hidden)
+        self.attention = DeformableAttention(sizes.width, sizes.heads, levels, points)
+        self.norm = nn.LayerNorm(sizes.width)
+        self.feed_forward = FeedForwardBlock(sizes.width, sizes.hidden)
 
     def forward(self, x: Tensor, position: Tensor, sizes: Sequence[tuple[int, int]]) -> Tensor:
         """x (B, S, C), position (S, C) -> (B, S, C)."""
@@ -98,26 +98,26 @@ class PixelDecoder(nn.Module):
         self,
         in_widths: Sequence[int],
         lateral_widths: Sequence[int],
-        width: int,
-        heads: int,
+        sizes: TransformerSizes,
         points: int,
         layers: int,
-        hidden: int,
         norm_groups: int,
     ) -> None:
         """``in_widths``: the backbone's maps; ``lateral_widths``: what becomes of the finer ones; finest first.
+        ``sizes``, ``layers``: of the encoder; ``points``: that a head reads of each level.
 
         Without encoder ``layers`` the three coarsest maps are a feature pyramid (Lin et al., CVPR 2017), each one added
         to the next finer.
         """
         super().__init__()
+        width = sizes.width
         coarsest, *finer = reversed(in_widths[-self.LEVELS :])
         self.projections = nn.ModuleList([_projection(coarsest, width, norm_groups)])
         if layers:
             self.projections.extend(_projection(in_width, width, norm_groups) for in_width in finer)
             self.level_position = nn.Parameter(torch.randn(self.LEVELS, width))
         self.pyramid = nn.ModuleList() if layers else nn.ModuleList(Lateral(w, width, norm_groups) for w in finer)
-        self.layers = nn.ModuleList(EncoderLayer(width, heads, self.LEVELS, points, hidden) for _ in range(layers))
+        self.layers = nn.ModuleList(EncoderLayer(sizes, self.LEVELS, points) for _ in range(layers))
         self.laterals = nn.ModuleList()
         coarser = width
         for in_width, out_width in zip(

@@ -16,7 +16,9 @@ from avis_cli.nn.layers import (
     MLP,
     CrossAttentionBlock,
     FeedForwardBlock,
+    HeadSizes,
     SelfAttentionBlock,
+    TransformerSizes,
     mask_projection,
     sine_position,
 )
@@ -43,11 +45,11 @@ class AudioFusion(nn.Module):
 class FrameDecoderLayer(nn.Module):
     """Masked cross-attention to one level, self-attention among the queries, feed-forward."""
 
-    def __init__(self, width: int, heads: int, hidden: int) -> None:
+    def __init__(self, sizes: TransformerSizes) -> None:
         super().__init__()
-        self.cross_attention = CrossAttentionBlock(width, heads)
-        self.self_attention = SelfAttentionBlock(width, heads)
-        self.feed_forward = FeedForwardBlock(width, hidden)
+        self.cross_attention = CrossAttentionBlock(sizes.width, sizes.heads)
+        self.self_attention = SelfAttentionBlock(sizes.width, sizes.heads)
+        self.feed_forward = FeedForwardBlock(sizes.width, sizes.hidden)
 
     def forward(
         self, x: Tensor, query_position: Tensor, key: Tensor, value: Tensor, allowed: Tensor, audio: Tensor
@@ -62,10 +64,10 @@ class FrameDecoderLayer(nn.Module):
 class HearingDecoderLayer(FrameDecoderLayer):
     """A decoder layer that is reminded of the frame's audio before it looks."""
 
-    def __init__(self, width: int, heads: int, hidden: int, audio_width: int) -> None:
-        super().__init__(width, heads, hidden)
-        self.audio_projection = nn.Linear(audio_width, width)
-        self.audio_norm = nn.LayerNorm(width)
+    def __init__(self, sizes: TransformerSizes, audio_width: int) -> None:
+        super().__init__(sizes)
+        self.audio_projection = nn.Linear(audio_width, sizes.width)
+        self.audio_norm = nn.LayerNorm(sizes.width)
 
     def forward(
         self, x: Tensor, query_position: Tensor, key: Tensor, value: Tensor, allowed: Tensor, audio: Tensor
@@ -79,19 +81,19 @@ class Localizer(nn.Module):
     """Decoder layers in turn on the levels of a frame, and the heads that read its queries."""
 
     def __init__(
-        self, fusion: AudioFusion, layers: Sequence[FrameDecoderLayer], queries: int, width: int, levels: int,
-        fine_width: int, mask_width: int, num_classes: int,
-    ) -> None:  # fmt: skip
+        self, fusion: AudioFusion, layers: Sequence[FrameDecoderLayer], queries: int, levels: int, heads: HeadSizes
+    ) -> None:
         super().__init__()
+        width = heads.width
         self.fusion = fusion
         self.layers = nn.ModuleList(layers)
         self.query_feature = nn.Parameter(torch.randn(queries, width))
         self.query_position = nn.Parameter(torch.randn(queries, width))
         self.level_position = nn.Parameter(torch.randn(levels, width))
         self.norm = nn.LayerNorm(width)
-        self.class_head = nn.Linear(width, num_classes + 1)
-        self.mask_head = MLP(width, width, mask_width, 3)
-        self.mask_projection = mask_projection(fine_width, mask_width)
+        self.class_head = nn.Linear(width, heads.num_classes + 1)
+        self.mask_head = MLP(width, width, heads.mask_width, 3)
+        self.mask_projection = mask_projection(heads.fine_width, heads.mask_width)
 
     def forward(self, features: PixelFeatures, audio: Tensor) -> list[Tensor]:
         """Features of B frames and their audio (B, audio_width) -> the normalised queries (B, Q, C) before the first

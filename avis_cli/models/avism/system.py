@@ -14,9 +14,10 @@ from avis_cli.models.avism.learner import AvismLearner
 from avis_cli.models.avism.localizer import AudioFusion, FrameDecoderLayer, HearingDecoderLayer, Localizer
 from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.recipe import PARTS, RECIPES, RELEASED, AvismRecipe
-from avis_cli.models.avism.tracker import Tracker
+from avis_cli.models.avism.tracker import Tracker, TrackerDepths
 from avis_cli.models.system import Kind, Match, System
 from avis_cli.models.training import AudioAblation, Training
+from avis_cli.nn.layers import HeadSizes, TransformerSizes
 from avis_cli.nn.pixel_decoder import PixelDecoder
 from avis_cli.nn.resnet import ResNet, SmallResNet
 from avis_cli.nn.swin import SwinTransformer
@@ -50,11 +51,9 @@ def build(config: AvismConfig) -> Avism:
     pixel_decoder = PixelDecoder(
         in_widths=widths,
         lateral_widths=config.lateral_widths,
-        width=config.width,
-        heads=config.heads,
+        sizes=TransformerSizes(config.width, config.heads, config.encoder_feed_forward),
         points=config.encoder_points,
         layers=config.encoder_layers,
-        hidden=config.encoder_feed_forward,
         norm_groups=config.norm_groups,
     )
     audio_encoder = AudioEncoder(config.audio_width) if config.audio == "own" else None
@@ -73,38 +72,33 @@ def _backbone(sizes: BackboneSizes) -> tuple[nn.Module, tuple[int, ...]]:
 
 
 def _localizer(config: AvismConfig) -> Localizer:
-    sizes = (config.width, config.heads, config.feed_forward)
+    sizes = TransformerSizes(config.width, config.heads, config.feed_forward)
     layers: list[FrameDecoderLayer] = [
-        HearingDecoderLayer(*sizes, config.audio_width) if config.audio_in_every_layer else FrameDecoderLayer(*sizes)
+        HearingDecoderLayer(sizes, config.audio_width) if config.audio_in_every_layer else FrameDecoderLayer(sizes)
         for _ in range(config.frame_layers)
     ]
     return Localizer(
         AudioFusion(config.audio_width, config.width, config.heads, PixelDecoder.LEVELS),
         layers,
         queries=config.frame_queries,
-        width=config.width,
         levels=PixelDecoder.LEVELS,
-        fine_width=config.lateral_widths[0],
-        mask_width=config.mask_width,
-        num_classes=config.num_classes,
+        heads=_heads(config),
     )
+
+
+def _heads(config: AvismConfig) -> HeadSizes:
+    return HeadSizes(config.width, config.lateral_widths[0], config.mask_width, config.num_classes)
 
 
 def _tracker(config: AvismConfig) -> Tracker:
     return Tracker(
-        token_layers=config.tracker_self_layers,
-        audio_layers=config.tracker_audio_layers,
-        query_layers=config.tracker_layers,
+        TrackerDepths(config.tracker_self_layers, config.tracker_audio_layers, config.tracker_layers),
+        TransformerSizes(config.width, config.heads, config.feed_forward),
+        _heads(config),
         window=config.window,
         frame_queries=config.frame_queries,
         queries=config.video_queries,
-        width=config.width,
-        heads=config.heads,
-        hidden=config.feed_forward,
         audio_width=config.audio_width,
-        fine_width=config.lateral_widths[0],
-        mask_width=config.mask_width,
-        num_classes=config.num_classes,
     )
 
 

@@ -8,23 +8,41 @@ Shape letters: B clips, T frames, Q frame queries, N video queries, C channels, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 import torch
 from torch import Tensor, nn
 
-from avis_cli.nn.layers import MLP, CrossAttentionBlock, FeedForwardBlock, SelfAttentionBlock, mask_projection
+from avis_cli.nn.layers import (
+    MLP,
+    CrossAttentionBlock,
+    FeedForwardBlock,
+    HeadSizes,
+    SelfAttentionBlock,
+    TransformerSizes,
+    mask_projection,
+)
 
 WINDOWS_PER_BATCH = 16  # of one clip: what a layer needs on the way is bounded, however long the clip
+
+
+@dataclass(frozen=True)
+class TrackerDepths:
+    """How many layers of each kind."""
+
+    token: int
+    audio: int
+    query: int
 
 
 class TokenLayer(nn.Module):
     """Self-attention among the tokens of a window, then feed-forward."""
 
-    def __init__(self, width: int, heads: int, hidden: int) -> None:
+    def __init__(self, sizes: TransformerSizes) -> None:
         super().__init__()
-        self.self_attention = SelfAttentionBlock(width, heads)
-        self.feed_forward = FeedForwardBlock(width, hidden)
+        self.self_attention = SelfAttentionBlock(sizes.width, sizes.heads)
+        self.feed_forward = FeedForwardBlock(sizes.width, sizes.hidden)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, N, C) -> (B, N, C)."""
@@ -35,10 +53,10 @@ class TokenLayer(nn.Module):
 class AudioLayer(nn.Module):
     """The audio of a window's frames looks at the window's tokens, then feed-forward."""
 
-    def __init__(self, width: int, heads: int, hidden: int) -> None:
+    def __init__(self, sizes: TransformerSizes) -> None:
         super().__init__()
-        self.cross_attention = CrossAttentionBlock(width, heads)
-        self.feed_forward = FeedForwardBlock(width, hidden)
+        self.cross_attention = CrossAttentionBlock(sizes.width, sizes.heads)
+        self.feed_forward = FeedForwardBlock(sizes.width, sizes.hidden)
 
     def forward(self, audio: Tensor, tokens: Tensor) -> Tensor:
         """audio (B, W, C), tokens (B, W Q, C) -> (B, W, C)."""
@@ -49,11 +67,11 @@ class AudioLayer(nn.Module):
 class QueryLayer(nn.Module):
     """Video queries read all tokens, then each other, then feed-forward."""
 
-    def __init__(self, width: int, heads: int, hidden: int) -> None:
+    def __init__(self, sizes: TransformerSizes) -> None:
         super().__init__()
-        self.cross_attention = CrossAttentionBlock(width, heads)
-        self.self_attention = SelfAttentionBlock(width, heads)
-        self.feed_forward = FeedForwardBlock(width, hidden)
+        self.cross_attention = CrossAttentionBlock(sizes.width, sizes.heads)
+        self.self_attention = SelfAttentionBlock(sizes.width, sizes.heads)
+        self.feed_forward = FeedForwardBlock(sizes.width, sizes.hidden)
 
     def forward(self, x: Tensor, query_position: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """x (B, N, C), query_position (N, C), key and value (B, T Q, C) -> (B, N, C)."""
@@ -67,25 +85,32 @@ class Tracker(nn.Module):
     """Token layers, audio layers and query layers, and the heads that read tokens and queries."""
 
     def __init__(
-        self, token_layers: int, audio_layers: int, query_layers: int, window: int, frame_queries: int, queries: int,
-        width: int, heads: int, hidden: int, audio_width: int, fine_width: int, mask_width: int, num_classes: int,
-    ) -> None:  # fmt: skip
+        self,
+        depths: TrackerDepths,
+        sizes: TransformerSizes,
+        heads: HeadSizes,
+        window: int,
+        frame_queries: int,
+        queries: int,
+        audio_width: int,
+    ) -> None:
         super().__init__()
+        width = sizes.width
         self.window = window
         self.token_projection = nn.Linear(width, width)
         self.audio_projection = nn.Linear(audio_width, width)
-        self.token_layers = nn.ModuleList(TokenLayer(width, heads, hidden) for _ in range(token_layers))
-        self.audio_layers = nn.ModuleList(AudioLayer(width, heads, hidden) for _ in range(audio_layers))
-        self.query_layers = nn.ModuleList(QueryLayer(width, heads, hidden) for _ in range(query_layers))
+        self.token_layers = nn.ModuleList(TokenLayer(sizes) for _ in range(depths.token))
+        self.audio_layers = nn.ModuleList(AudioLayer(sizes) for _ in range(depths.audio))
+        self.query_layers = nn.ModuleList(QueryLayer(sizes) for _ in range(depths.query))
         self.token_position = nn.Parameter(torch.randn(frame_queries, width))
         self.query_feature = nn.Parameter(torch.randn(queries, width))
         self.query_position = nn.Parameter(torch.randn(queries, width))
         self.norm = nn.LayerNorm(width)
-        self.class_head = nn.Linear(width, num_classes + 1)
-        self.mask_head = MLP(width, width, mask_width, 3)
+        self.class_head = nn.Linear(width, heads.num_classes + 1)
+        self.mask_head = MLP(width, width, heads.mask_width, 3)
         self.token_similarity_head = nn.Linear(width, width)
         self.query_similarity_head = nn.Linear(width, width)
-        self.mask_projection = mask_projection(fine_width, mask_width)
+        self.mask_projection = mask_projection(heads.fine_width, heads.mask_width)
 
     def forward(self, tokens: Tensor, audio: Tensor, shifted: bool = True) -> tuple[list[Tensor], Tensor]:
         """tokens (B, T, Q, C), audio (B, T, audio_width) -> the normalised queries (B, N, C) after each query layer,

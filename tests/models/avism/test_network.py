@@ -15,10 +15,10 @@ from avis_cli.models.avism import tracker
 from avis_cli.models.avism.config import PRESETS, AvismConfig, SwinSizes
 from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.system import build
-from avis_cli.models.avism.tracker import Tracker, window_bounds
+from avis_cli.models.avism.tracker import Tracker, TrackerDepths, window_bounds
 from avis_cli.models.tokens import FrameTokens
 from avis_cli.nn.deformable_attention import cell_centres, interpolated_points, weighted_points
-from avis_cli.nn.layers import Attention, sine_position
+from avis_cli.nn.layers import Attention, HeadSizes, TransformerSizes, sine_position
 from avis_cli.nn.pixel_decoder import PixelDecoder
 from avis_cli.nn.resnet import FrozenNormConv
 from avis_cli.nn.swin import SwinTransformer
@@ -167,7 +167,7 @@ def test_training_gives_every_layer_and_reaches_every_weight() -> None:
 
 def test_without_an_encoder_what_is_coarse_reaches_every_finer_level() -> None:
     torch.manual_seed(0)
-    decoder = PixelDecoder((8, 8, 8, 8), (16,), 16, 2, 4, layers=0, hidden=32, norm_groups=4).eval()
+    decoder = PixelDecoder((8, 8, 8, 8), (16,), TransformerSizes(16, 2, 32), 4, layers=0, norm_groups=4).eval()
     maps = [torch.randn(1, 8, 64 // 2**n, 32 // 2**n) for n in range(4)]
     other = [*maps[:3], torch.randn(1, 8, 8, 4)]
     before, after = decoder(maps), decoder(other)
@@ -203,7 +203,7 @@ def test_windows(frames: int, plain: list[int], shifted: list[int]) -> None:
 
 def test_tracker_windows_do_not_see_each_other() -> None:
     torch.manual_seed(0)
-    tracker = Tracker(1, 1, 1, 6, 2, 3, 16, 2, 32, 8, 4, 4, 2).eval()
+    tracker = Tracker(TrackerDepths(1, 1, 1), TransformerSizes(16, 2, 32), HeadSizes(16, 4, 4, 2), 6, 2, 3, 8).eval()
     tokens, audio = torch.randn(1, 8, 2, 16), torch.randn(1, 8, 8)
     changed = tokens.clone()
     changed[:, 6:] += 1
