@@ -21,6 +21,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from avis_cli.threads import limit_spinning
 from avis_cli.version import __version__
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+
+limit_spinning()  # here, because nothing of this package can load PyTorch before
 
 
 def __getattr__(name: str) -> Any:

@@ -21,6 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "progress": set(),
     "version": set(),
+    "threads": set(),
     "options": {"writers"},
     "files": set(),
     "media": {"files"},

@@ -14,6 +14,7 @@ import typer
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug
 from avis_cli.errors import AvisError
+from avis_cli.threads import policy
 from avis_cli.version import __version__
 
 PACKAGES = ("torch", "torchaudio", "av", "numpy", "opencv-python", "pycocotools", "huggingface-hub", "safetensors")
@@ -80,6 +81,7 @@ def _devices() -> Iterator[Finding]:
 
     for name, detail in available_devices():
         yield Finding(True, f"device {name}", detail)
+    yield Finding(True, "threads", policy())
 
 
 def _codecs() -> Iterator[Finding]:
