@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "__main__": {"cli"},
 }  # fmt: skip
-EVERYWHERE = {"errors", "progress", "version", "text"}
+EVERYWHERE = {"errors", "progress", "version", "text", "threads"}
 TENSORS = {"nn", "models", "hub", "inference", "segment", "train"}
 HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS, "typer": {"cli"}, "tqdm": {"cli", "hub"}}
 
