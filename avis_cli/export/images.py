@@ -24,8 +24,8 @@ def flat_frames(
 ) -> Iterator[tuple[int, NDArray[np.uint16]]]:
     """(index, labels) of every mask frame; labels uint16 (H, W), ``numbers[track id]`` or 0 where there is none.
 
-    Where masks overlap the higher score counts (of equal ones the lower id). At the end ``request.warn`` is told how
-    many pixels that cost the others.
+    Where masks overlap the higher score counts (of equal ones the lower id). At the end ``request.warn`` is called with
+    the number of pixels that the other masks lost by this, if there are any.
     """
     # the higher score is laid last: on top
     rising = sorted(result.tracks, key=lambda track: (track.score, -track.id))

@@ -25,7 +25,7 @@ _FEWEST = 3  # points that labelme takes for a polygon
 def write(target: Path, result: ClipResult, request: Request) -> None:
     """``000000.json`` ... and, if the clip is given, the pictures that they name beside them.
 
-    A polygon cannot have holes: they are filled, and ``request.warn`` is told how many pixels that adds.
+    A polygon cannot have holes: they are filled, and ``request.warn`` is called with the number of pixels that adds.
     """
     filled = 0
     for index in range(len(result.times)):

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 
-_POLL = 0.1  # seconds between two looks at whether the items are still wanted
+_POLL = 0.1  # seconds between two checks whether the items are still wanted
 
 
 class _End:

@@ -19,7 +19,7 @@ from avis_cli.media.container import open_media
 from avis_cli.media.packets import Damage
 from avis_cli.media.waveform import AudioDecoder, seek
 
-# decoders whose codec every MP4 player is told how to hold; PCM could be held too, but few players know how
+# decoders of the codecs that MP4 players read; PCM can be stored in MP4 too, but few players read it
 _HELD_BY_MP4 = ("aac", "mp3", "mp3float", "ac3", "eac3", "opus", "libopus", "flac", "alac")
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _AAC_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1")

@@ -121,7 +121,7 @@ def _grain(rng: np.random.Generator, height: int, width: int) -> NDArray[np.floa
 
 @dataclass(frozen=True)
 class _Flyer:
-    """A small thing of no category, crossing the picture."""
+    """A small shape of no category that crosses the picture."""
 
     outline: NDArray[np.float64]
     colour: Colour

@@ -21,7 +21,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 SMALLEST_VISIBLE = 0.002  # share of the frame's pixels below which an object counts as not visible
 _LONGEST, _LARGEST = 3600, 4096  # seconds; pixels along one side
-_SMALLEST = 32  # pixels along one side: smaller objects cannot be told from each other
+_SMALLEST = 32  # pixels along one side: smaller objects cannot be distinguished
 
 
 def clip_seed(split: Split, seed: int, index: int) -> int:

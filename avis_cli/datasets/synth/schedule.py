@@ -32,7 +32,7 @@ def active_intervals(plan: Seconds, rng: np.random.Generator) -> tuple[ActiveInt
     edges = np.flatnonzero(np.diff(np.concatenate([[False], plan, [False]]).astype(np.int8)))
     found = []
     for first, beyond in zip(edges[::2], edges[1::2], strict=True):
-        # the last second of a clip is whole: what follows is not there to be told from it
+        # the last second of a clip is whole: no silence follows from which it would have to be distinguished
         late = 0.0 if beyond == len(plan) else rng.uniform(*_EARLY)
         found.append(ActiveInterval(float(first - rng.uniform(*_EARLY)), float(beyond - late)))
     return tuple(found)

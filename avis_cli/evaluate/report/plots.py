@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FSLA_NAMES = ("all frames", *(f"{kind} source" if kind != "none" else "no source" for kind in KINDS))
-_COLOURS = ("#1b1b1b", "#d1495b", "#2e86ab", "#e09f3e")  # told apart in grey and by the colour-blind
+_COLOURS = ("#1b1b1b", "#d1495b", "#2e86ab", "#e09f3e")  # distinct in grey and to the colour-blind
 
 
 def check_plots() -> None:
