@@ -56,14 +56,14 @@ class OverlayPainter:
         if style.strip:
             self._timeline = Timeline(self._width, self._height, result.tracks, span, waveform, self._colours)
         self._end = result.end
-        self._mask_frame = _MaskFrame(-1, frozenset(), [], [])
+        self._drawn = _DrawnMasks(-1, frozenset(), [], [])
 
     def paint(self, image: NDArray[np.uint8], time: float) -> NDArray[np.uint8]:
         """A copy of ``image``, uint8 RGB (H, W, 3) of the result's size, as it looks at ``time`` seconds."""
         if image.shape != (self._height, self._width, 3):
             raise ValueError(f"expected a picture of {self._width}x{self._height}, got shape {image.shape}")
         image = np.array(image, order="C")
-        self._mask_frame = shown = self._mask_frame_at(time)
+        self._drawn = shown = self._drawn_at(time)
         for effect in shown.effects:
             effect.onto(image)
         if self._timeline is not None:
@@ -72,18 +72,18 @@ class OverlayPainter:
             self._draw_labels(image, shown.shapes)
         return image
 
-    def _mask_frame_at(self, time: float) -> _MaskFrame:
+    def _drawn_at(self, time: float) -> _DrawnMasks:
         """What is shown at ``time``: as before, or made anew where the mask frame or the hidden tracks have changed."""
         index = bisect_right(self._result.times, time) - 1 if time < self._end else -1
         # a mask may outlast the sound of its object; only this style tells the two apart
         silent = (track for track in self._rising if self._name is StyleName.mute and not track.is_sounding(time))
         hidden = frozenset(track.id for track in silent)
-        if (index, hidden) == (self._mask_frame.index, self._mask_frame.hidden):
-            return self._mask_frame
+        if (index, hidden) == (self._drawn.index, self._drawn.hidden):
+            return self._drawn
         if index < 0:  # the result says nothing about this moment
-            return _MaskFrame(index, hidden, [], [])
+            return _DrawnMasks(index, hidden, [], [])
         shapes = self._shapes(index, hidden)
-        return _MaskFrame(index, hidden, shapes, self._effects(shapes))
+        return _DrawnMasks(index, hidden, shapes, self._effects(shapes))
 
     def _shapes(self, index: int, hidden: frozenset[int]) -> list[_Shape]:
         present = ((track, track.masks[index]) for track in self._rising if track.id not in hidden)
@@ -144,7 +144,7 @@ class _Shape:
 
 
 @dataclass(frozen=True, eq=False)
-class _MaskFrame:
+class _DrawnMasks:
     """What is on screen until the mask frame changes. ``index``: of that frame, -1 outside the result; ``hidden``: ids
     of the tracks that are not drawn; ``shapes``: the others, the surest last; ``effects``: what is done to a picture,
     one after another."""
