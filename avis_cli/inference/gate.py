@@ -46,18 +46,40 @@ class Gate:
     spans: list[list[Span]]
 
     @classmethod
-    def of(cls, values: NDArray[np.floating], times: Sequence[Fraction], step: Fraction, threshold: float) -> Gate:
-        """values (P, T), 0..1, of the token frames at ``times``, ``step`` seconds apart."""
+    def of(
+        cls,
+        values: NDArray[np.floating],
+        times: Sequence[Fraction],
+        step: Fraction,
+        threshold: float,
+        drawn_at_tokens: bool = False,
+    ) -> Gate:
+        """values (P, T), 0..1, of the token frames at ``times``, ``step`` seconds apart. ``drawn_at_tokens``: masks are
+        drawn at these times, so a span reaches back to the first of them that is heard."""
         heard = apply_hysteresis(values, threshold)
         middles = [float(time) + SECOND_MIDDLE for time in times]
         ends = (float(times[0]), float(times[-1] + step)) if times else (0.0, 0.0)
         rows = zip(heard, values, strict=True)
-        return cls(heard, [_spans(on, row, middles, ends, threshold) for on, row in rows])
+        spans = [_spans(on, row, middles, ends, threshold) for on, row in rows]
+        return cls(
+            heard,
+            [_covering(track, on, times) for track, on in zip(spans, heard, strict=True)] if drawn_at_tokens else spans,
+        )
 
     def at(self, time: Fraction) -> NDArray[np.bool_]:
         """Which tracks are heard at a time between token frames (P,)."""
         seconds = float(time)
         return np.array([any(start <= seconds < end for start, end in spans) for spans in self.spans], dtype=bool)
+
+
+def _covering(spans: list[Span], heard: NDArray[np.bool_], times: Sequence[Fraction]) -> list[Span]:
+    """One track's spans, each from the first heard token frame on that its beginning leaves out."""
+    out: list[Span] = []
+    for start, end in spans:
+        before = out[-1][1] if out else -np.inf
+        seen = [float(time) for time, on in zip(times, heard, strict=True) if on and before <= float(time) < end]
+        out.append((min(start, *seen[:1]) if seen else start, end))
+    return out
 
 
 def _spans(

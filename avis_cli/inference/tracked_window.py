@@ -88,7 +88,7 @@ class TrackedWindow:
         threshold = model.config.gate_threshold
         self.gate: Gate | None = None
         if settings.gated:
-            self.gate = Gate.of(self._sounding, self.times, 1 / sampling.fps, threshold)
+            self.gate = Gate.of(self._sounding, self.times, 1 / sampling.fps, threshold, self._one_grid)
         self.evidence: Evidence | None = None
         if window.first > 0 or not window.last:
             gallery = tracks.similarity[:0].cpu().numpy() if gallery is None else gallery

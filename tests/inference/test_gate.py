@@ -64,3 +64,16 @@ def test_nothing_at_all() -> None:
     found = Gate.of(np.zeros((0, 3)), [Fraction(n) for n in range(3)], Fraction(1), 0.5)
     assert found.heard.shape == (0, 3)
     assert found.at(Fraction(1)).shape == (0,)
+
+
+def test_masks_drawn_at_token_frames_lie_in_the_spans() -> None:
+    """The value at 2 s is heard and its line from the silent one at 1 s crosses one half only at 2.33 s."""
+    values, times = np.array([[0.0, 0.0, 0.6, 0.9, 0.0, 0.6]]), [Fraction(second) for second in range(6)]
+    between = Gate.of(values, times, Fraction(1), 0.5)
+    at_tokens = Gate.of(values, times, Fraction(1), 0.5, drawn_at_tokens=True)
+    assert between.spans[0][0][0] == pytest.approx(2 + 1 / 3)
+    assert at_tokens.heard.tolist() == between.heard.tolist()
+    assert [start for start, _ in at_tokens.spans[0]] == [2.0, 5.0]
+    assert [end for _, end in at_tokens.spans[0]] == [end for _, end in between.spans[0]]
+    for time, heard in zip(times, at_tokens.heard[0], strict=True):
+        assert at_tokens.at(time)[0] == heard
