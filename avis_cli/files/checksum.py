@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from typing import BinaryIO
 
 from avis_cli.progress import Progress, silent
 
@@ -12,11 +13,34 @@ _BLOCK = 1 << 20  # bytes read at once
 
 def sha256_of(path: str | os.PathLike[str], progress: Progress = silent) -> str:
     """SHA-256 of a file's bytes in lower-case hexadecimal. Raises OSError if it cannot be read."""
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        size, done = os.fstat(file.fileno()).st_size, 0
-        while block := file.read(_BLOCK):
-            digest.update(block)
-            done += len(block)
-            progress("checking", done, max(size, done))
+        return sha256_of_rest(file, progress)
+
+
+def sha256_of_rest(file: BinaryIO, progress: Progress = silent) -> str:
+    """SHA-256 of what is left of an open file."""
+    digest = hashlib.sha256()
+    size, done = os.fstat(file.fileno()).st_size, file.tell()
+    while block := file.read(_BLOCK):
+        digest.update(block)
+        done += len(block)
+        progress("checking", done, max(size, done))
     return digest.hexdigest()
+
+
+class HashedWriter:
+    """A file to write to, and the SHA-256 of what was written so far."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._digest = file, hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()

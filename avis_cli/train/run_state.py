@@ -3,15 +3,15 @@ from the last one."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, cast
 
 import torch
 
 from avis_cli.errors import OutputError, UsageError, WeightsError
-from avis_cli.files.atomic import output_file, sync
+from avis_cli.files.atomic import output_file
+from avis_cli.files.checksum import HashedWriter, sha256_of_rest
 from avis_cli.models.training import Learner, Recipe, Training
 from avis_cli.train.optimizer import MovingAverage, adamw
 
@@ -19,7 +19,6 @@ CHECKPOINT = "checkpoint.pt"
 _MAGIC = b"avis train checkpoint 2\n"  # then the payload's SHA-256 in hexadecimal, a line's end, and the payload
 _HEADER = len(_MAGIC) + 65
 _COUNTERS = ("step", "elapsed", "pretrained", "pretrained_at", "pretrained_share")
-_BLOCK = 2**20
 _AGAIN = "delete it and start again without --resume"
 
 
@@ -95,13 +94,12 @@ class RunState:
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write ``state`` (tensors and plain values) to ``path``; a reader sees the old file or the new one, never half."""
     try:
-        with output_file(path, overwrite=True) as part, open(part, "wb") as file:
+        with output_file(path, overwrite=True, durable=True) as part, open(part, "wb") as file:
             file.write(bytes(_HEADER))
-            payload = _HashedWriter(file)
+            payload = HashedWriter(file)
             torch.save(state, cast("IO[bytes]", payload))
             file.seek(0)
-            file.write(_MAGIC + payload.sha256.hexdigest().encode() + b"\n")
-            sync(file)
+            file.write(_MAGIC + payload.sha256.encode() + b"\n")
     except OutputError as error:
         reason = error.cause.removeprefix("cannot be written: ")
         raise OutputError(
@@ -117,7 +115,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             header = file.read(_HEADER)
             if not header.startswith(_MAGIC):
                 raise WeightsError("not a checkpoint of this version of avis train", hint=_AGAIN, file=path)
-            if header[len(_MAGIC) :] != _sha256(file).encode() + b"\n":
+            if header[len(_MAGIC) :] != sha256_of_rest(file).encode() + b"\n":
                 raise WeightsError(
                     "the checkpoint is damaged: its content does not have the checksum it was written with",
                     hint=_AGAIN,
@@ -129,26 +127,3 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise WeightsError("no checkpoint to resume from", hint="start the run without --resume", file=path) from None
     except OSError as error:
         raise WeightsError(f"the checkpoint cannot be read: {error.strerror or error}", file=path) from None
-
-
-class _HashedWriter:
-    """A file to write to, and the checksum of what was written so far."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.sha256 = hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        self.sha256.update(data)
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-
-def _sha256(file: BinaryIO) -> str:
-    """The checksum of what is left of ``file``, in hexadecimal."""
-    found = hashlib.sha256()
-    while block := file.read(_BLOCK):
-        found.update(block)
-    return found.hexdigest()

@@ -15,7 +15,7 @@ import avis_cli
 from avis_cli.files.numbers import clock, decimal, ratio, whole_number
 
 PACKAGE = Path(avis_cli.__file__).parent
-ROOMS = ("files", "media", "results", "datasets", "hub", "evaluate", "writers", "export", "batch")  # that read files
+ROOMS = ("files", "media", "results", "datasets", "hub", "evaluate", "writers", "export")  # that read files
 EXEMPT = {"media/container.py: int(av.__version__.partition('.')[0])"}
 NUMBERS = {"Fraction", "Decimal", "int", "float"}
 OF_TEXT = {"split", "rsplit", "strip", "partition", "group", "groups", "get", "removeprefix", "removesuffix", "text"}
