@@ -19,7 +19,7 @@ import torch
 from baselines.linking import linked_by_appearance
 from baselines.variants import VARIANTS, Variant, score
 
-from avis_cli.datasets.training_split import read_split
+from avis_cli.datasets.aviseg import read_training_split
 from avis_cli.inference.loading import load_model
 from avis_cli.models.training import AudioAblation
 from avis_cli.train.clips import ClipSource, FolderSource
@@ -65,7 +65,7 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # the network is small: more threads only wait for each other
-    source: ClipSource = FolderSource(read_split(arguments.data, arguments.split))
+    source: ClipSource = FolderSource(read_training_split(arguments.data, arguments.split))
     print(f"{len(source)} clips\n\n{HEADINGS}\n|---|" + "---:|" * 8)
     for name, weights, variant in rows(arguments):
         found = score(load_model(weights), source, variant, lambda *_: None)

@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "export": {"files", "media", "results", "writers"},
     "datasets": {"files", "media", "results"},
     "evaluate": {"files", "results", "datasets"},
-    "train": {"files", "results", "nn", "models", "hub", "inference", "datasets", "evaluate"},
+    "train": {"files", "media", "results", "nn", "models", "hub", "inference", "datasets", "evaluate"},
     "batch": {"options", "files", "media", "results", "datasets", "hub", "inference", "segment", "writers"},
     "cli": {
         "options", "files", "media", "results", "hub", "inference", "segment", "writers", "export", "datasets",

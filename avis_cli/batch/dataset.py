@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avis_cli import __version__
 from avis_cli.batch.results_list import ResultsList, is_complete
-from avis_cli.datasets.aviseg_files import ClipFiles, find_clip, truth_file
+from avis_cli.datasets.aviseg import ClipFiles, find_clip, find_split
 from avis_cli.datasets.tracks import Category, Video
 from avis_cli.datasets.truth import read_truth
 from avis_cli.errors import AnnotationError, MediaError, UsageError
@@ -77,13 +77,14 @@ def run_dataset(
     options = options or DatasetOptions()
     if options.gate is None:
         options = replace(options, gate=model.config.gate)
-    truth, output = truth_file(Path(data), split), Path(output)
+    paths, output = find_split(Path(data), split), Path(output)
+    truth = paths.truth
     if output.suffix == ".gz" or (output.exists() and truth.exists() and output.samefile(truth)):
         raise UsageError("cannot hold the results", hint="name another file, ending in .json", file=output)
     dataset = read_truth(truth, allow_empty=True, max_bytes=options.max_bytes)
     ids = category_ids(model, dataset.categories, truth)
     embedded = model.config.audio == "vggish"
-    clips = [find_clip(truth, video, embedded=embedded, mute=options.mute) for video in dataset.videos]
+    clips = [find_clip(paths, video, embedded=embedded, mute=options.mute) for video in dataset.videos]
     settings = describe_run(model, truth, clips, options)
     if not options.overwrite and is_complete(output, settings):
         note(f"{output}: made earlier with the same settings, used again")

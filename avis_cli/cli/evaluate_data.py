@@ -67,9 +67,9 @@ class DataRun:
 
     def truth(self) -> Path:
         """The annotations. Raises UsageError if there can be none."""
-        from avis_cli.datasets.aviseg_files import truth_file
+        from avis_cli.datasets.aviseg import find_split
 
-        return truth_file(self.data, self.split)
+        return find_split(self.data, self.split).truth
 
     def results(self, wanted: Path | None) -> Path:
         """Where the results list goes. Raises WeightsError if there is no such model."""

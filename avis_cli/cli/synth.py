@@ -52,7 +52,8 @@ def synth(
 
     Without --videos nothing is made: --preview then shows the first clips, --stats reads the split that is in OUT.
     """
-    from avis_cli.datasets.synth.layout import SplitRequest, split_files
+    from avis_cli.datasets.aviseg import SplitPaths
+    from avis_cli.datasets.synth.layout import SplitRequest
 
     if videos is None and not (preview or stats):
         raise UsageError("nothing to do", hint="say how many clips with --videos, or give --preview or --stats")
@@ -63,7 +64,7 @@ def synth(
     if preview:
         _write_preview(out, request)
     if stats:
-        _print_stats(split_files(out, split.value).objects, as_json)
+        _print_stats(SplitPaths.of(out, split.value).objects, as_json)
 
 
 def read_size(text: str) -> tuple[int, int]:

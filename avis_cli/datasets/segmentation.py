@@ -25,7 +25,7 @@ _LONGEST_OUTLINE = 1_000_000  # pixels
 
 
 @dataclass(frozen=True)
-class Frame:
+class PictureSize:
     """The picture that masks have to fit: pixels, and whose size it is, for messages."""
 
     height: int
@@ -34,7 +34,7 @@ class Frame:
 
 
 def read_masks(
-    segmentations: list[Any], frame: Frame, *, place: str, file: str | os.PathLike[str] | None
+    segmentations: list[Any], frame: PictureSize, *, place: str, file: str | os.PathLike[str] | None
 ) -> list[Mask | None]:
     """One mask or None per element, counts as ``bytes``; polygons rasterised as COCO does.
 
@@ -65,7 +65,7 @@ def read_masks(
     return masks
 
 
-def _unproven(value: dict[str, Any], frame: Frame) -> Mask:
+def _unproven(value: dict[str, Any], frame: PictureSize) -> Mask:
     """A compressed run length whose size fits and whose counts are still to be checked."""
     if "size" not in value or "counts" not in value:
         raise AnnotationError('expected a run length {"size": [h, w], "counts": ...}', hint="write null for no mask")
@@ -77,14 +77,14 @@ def _unproven(value: dict[str, Any], frame: Frame) -> Mask:
     return {"size": [frame.height, frame.width], "counts": run_length.counts_as_bytes(value["counts"])}
 
 
-def _run_length(value: dict[str, Any], frame: Frame) -> Mask:
+def _run_length(value: dict[str, Any], frame: PictureSize) -> Mask:
     if isinstance(value.get("counts"), list):
         _unproven({**value, "counts": ""}, frame)
         return run_length.from_runs(frame.height, frame.width, value["counts"])
     return run_length.checked(_unproven(value, frame))
 
 
-def _united(value: object, frame: Frame) -> Mask:
+def _united(value: object, frame: PictureSize) -> Mask:
     """The union of a list of polygons or of a list of run lengths."""
     if not isinstance(value, list):
         raise AnnotationError(f"expected null, polygons or a run length, got {describe(value)}")
@@ -103,7 +103,7 @@ def _united(value: object, frame: Frame) -> Mask:
     return {"size": [frame.height, frame.width], "counts": union["counts"]}
 
 
-def _check_polygon(polygon: list[Any], index: int, frame: Frame) -> None:
+def _check_polygon(polygon: list[Any], index: int, frame: PictureSize) -> None:
     """Rules: x and y in pairs, three corners or more, finite, not absurdly far outside the frame, not absurdly long.
 
     A further polygon of a frame may have one or two corners (exports of single pixels and lines: pycocotools draws

@@ -12,7 +12,7 @@ from typing import Any
 
 from pycocotools import mask as coco
 
-from avis_cli.datasets.segmentation import Frame, read_masks
+from avis_cli.datasets.segmentation import PictureSize, read_masks
 from avis_cli.datasets.tracks import Category, Dataset, Mask, TruthTrack, Video
 from avis_cli.files.json_file import DEFAULT_MAX_BYTES, read_json
 from avis_cli.files.strict_json import Node
@@ -119,7 +119,7 @@ def _read_video(node: Node, annotations: dict[int, list[Node]]) -> Video:
     )
 
 
-def _frame(video: Node, annotations: list[Node]) -> Frame:
+def _frame(video: Node, annotations: list[Node]) -> PictureSize:
     """The size of the video's masks, on which its annotations have to agree."""
     owners = [node for node in annotations if node.has("height") and node.has("width")] or [video]
     sizes = [_size(node) for node in owners]
@@ -127,7 +127,7 @@ def _frame(video: Node, annotations: list[Node]) -> Frame:
         if size != sizes[0]:
             expected = f"{sizes[0][1]}x{sizes[0][0]} as {owners[0].name} of the same video"
             node.refuse(expected, got=f"{size[1]}x{size[0]} pixels")
-    return Frame(*sizes[0], owner=owners[0].name)
+    return PictureSize(*sizes[0], owner=owners[0].name)
 
 
 def _size(node: Node) -> tuple[int, int]:
@@ -137,7 +137,7 @@ def _size(node: Node) -> tuple[int, int]:
     return height, width
 
 
-def _read_track(node: Node, length: int, frame: Frame) -> TruthTrack:
+def _read_track(node: Node, length: int, frame: PictureSize) -> TruthTrack:
     segmentations = segmentations_of(node, length)
     masks = read_masks(segmentations, frame, place=f"{node.name}.segmentations", file=node.file)
     empty_lists = frozenset(index for index, value in enumerate(segmentations) if value == [])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from avis_cli.datasets.segmentation import Frame, read_masks
+from avis_cli.datasets.segmentation import PictureSize, read_masks
 from avis_cli.datasets.tracks import Dataset, PredictedTrack, Video
 from avis_cli.datasets.truth import segmentations_of
 from avis_cli.errors import AnnotationError
@@ -102,7 +102,7 @@ def _read_entry(node: Node, position: int, video: Video) -> PredictedTrack:
     score = node.key("score").number()
     category_id = node.key("category_id").integer()
     segmentations = segmentations_of(node, video.length)
-    frame = Frame(video.height, video.width, f"video {video.id} in the ground truth")
+    frame = PictureSize(video.height, video.width, f"video {video.id} in the ground truth")
     masks = read_masks(segmentations, frame, place=f"{node.name}.segmentations", file=node.file)
     # parsed JSON is several times as large as the masks it becomes
     node.value["segmentations"] = None

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from avis_cli.datasets.segmentation import Frame, read_masks
+from avis_cli.datasets.segmentation import PictureSize, read_masks
 from avis_cli.datasets.tracks import Dataset, Mask, PredictedTrack, Video
 from avis_cli.errors import AnnotationError
 from avis_cli.files.json_file import read_json
@@ -111,7 +111,7 @@ def _read_tracks(
 ) -> list[PredictedTrack]:
     times = _read_times(top.key("times"))
     chosen = _mask_frames(times, annotation_times(video.file_names, options.annotation_fps), options.annotation_fps)
-    frame = Frame(video.height, video.width, f"video {video.name!r} in the ground truth")
+    frame = PictureSize(video.height, video.width, f"video {video.name!r} in the ground truth")
     tracks: list[PredictedTrack] = []
     ids: set[int] = set()
     for node in top.key("tracks").items():
@@ -132,7 +132,7 @@ def _read_tracks(
     return tracks
 
 
-def _at_frames(masks: list[Any], chosen: list[int | None], frame: Frame, node: Node) -> list[Mask | None]:
+def _at_frames(masks: list[Any], chosen: list[int | None], frame: PictureSize, node: Node) -> list[Mask | None]:
     """The masks at the annotated frames; each is checked once, under its own place in the file."""
     place = f"{node.name}.segmentations"
     wanted = {index for index in chosen if index is not None}

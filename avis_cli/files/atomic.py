@@ -40,8 +40,7 @@ def output_file(
         part.path.touch(exist_ok=False)
         yield part.path
         if durable:
-            with part.path.open("rb+") as written:
-                sync(written)
+            _sync_path(part.path, destination, remedy)
         # asked again: somebody else may have been faster
         _refuse_existing_file(destination, overwrite, remedy)
         os.replace(part.path, destination)
@@ -118,6 +117,14 @@ def sync(file: IO[bytes]) -> None:
     except OSError as error:
         if error.errno not in _NO_SYNC:
             raise
+
+
+def _sync_path(path: Path, destination: Path, remedy: str) -> None:
+    try:
+        with path.open("rb+") as written:
+            sync(written)
+    except OSError as error:
+        raise cannot_write(error, destination, remedy) from error
 
 
 @contextmanager

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from avis_cli.errors import OutputError, WeightsError
-from avis_cli.files.atomic import output_file
+from avis_cli.files.atomic import cannot_write, output_file
 from avis_cli.hub import store
 from avis_cli.hub.safetensors_header import FORMAT_VERSION, pack_metadata, read_header
 
 SAFETENSORS = ".safetensors"
 PICKLES = (".pth", ".pt", ".pkl")
+_REMEDY = "choose a folder that can be written"
 STATE_KEYS = ("model", "state_dict")  # where training programs keep the tensors inside a checkpoint
 
 
@@ -53,11 +54,13 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata:
     wants back from `read`; the format's version is added. Raises OutputError if the file cannot be written.
     """
     path = Path(path)
-    with output_file(path, overwrite=True, durable=True, remedy="choose a folder that can be written") as temporary:
+    with output_file(path, overwrite=True, durable=True, remedy=_REMEDY) as temporary:
         try:
             safetensors.torch.save_file(_separate(tensors), temporary, metadata=pack_metadata(dict(metadata)))
+        except OSError as error:
+            raise cannot_write(error, path, _REMEDY) from error
         except safetensors.SafetensorError as error:
-            hint = "free some space" if "No space left" in str(error) else "choose a folder that can be written"
+            hint = "free some space" if "No space left" in str(error) else _REMEDY
             raise OutputError(f"cannot be written: {_first_line(error)}", hint=hint, file=path) from error
 
 

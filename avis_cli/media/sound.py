@@ -48,28 +48,33 @@ _WEIGHTS = {
 )
 
 
-def to_samples(frame: av.AudioFrame) -> Samples:
-    """A decoded block of any sample format as float32 (C, N); what is not a number becomes silence.
+def to_samples(*frames: av.AudioFrame) -> Samples:
+    """Decoded blocks of any one sample format as float32 (C, N); what is not a number becomes silence.
 
     Floats beyond all loudness are bounded: filters and encoders would make them infinite.
     """
+    kind = frames[0].format.name
+    values = np.concatenate([_values(frame) for frame in frames], axis=1)
+    if kind.startswith("flt"):
+        samples = values.astype(np.float32)
+    else:
+        _, middle, scale = _SCALES[kind.removesuffix("p")]
+        samples = ((values.astype(np.float64) - middle) * scale).astype(np.float32)
+    samples = np.nan_to_num(samples, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
+    return np.clip(samples, -_LOUDEST, _LOUDEST, out=samples)
+
+
+def _values(frame: av.AudioFrame) -> NDArray[Any]:
+    """The numbers of a decoded block as they are, (C, N)."""
     count, number = len(frame.layout.channels), frame.samples
     if frame.format.is_planar and count >= _PLANES:
         (frame,) = av.AudioResampler(frame.format.name.removesuffix("p"), frame.layout, frame.sample_rate).resample(
             frame
         )
-    kind = frame.format.name
-    dtype, middle, scale = _SCALES[kind.removesuffix("p")]
+    dtype = _SCALES[frame.format.name.removesuffix("p")][0]
     if frame.format.is_planar:
-        values = np.stack([np.frombuffer(memoryview(plane), dtype, number) for plane in frame.planes])
-    else:
-        values = np.frombuffer(memoryview(frame.planes[0]), dtype, number * count).reshape(number, count).T
-    if kind.startswith("flt"):
-        samples = values.astype(np.float32)
-    else:
-        samples = ((values.astype(np.float64) - middle) * scale).astype(np.float32)
-    samples = np.nan_to_num(samples, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
-    return np.clip(samples, -_LOUDEST, _LOUDEST, out=samples)
+        return np.stack([np.frombuffer(memoryview(plane), dtype, number) for plane in frame.planes])
+    return np.frombuffer(memoryview(frame.planes[0]), dtype, number * count).reshape(number, count).T
 
 
 def to_frame(samples: Samples, layout: str, rate: int, position: int) -> av.AudioFrame:
@@ -89,11 +94,11 @@ def known_layout(layout: av.AudioLayout) -> str | None:
     return None
 
 
-def to_mono(frame: av.AudioFrame) -> Samples:
-    """A decoded block mixed down to (1, N) by this module's rule."""
-    samples = to_samples(frame)
+def to_mono(*frames: av.AudioFrame) -> Samples:
+    """Decoded blocks of one sample format and layout mixed down to (1, N) by this module's rule."""
+    samples = to_samples(*frames)
     weights = np.ones(len(samples), np.float32)
-    if len(samples) > 2 and (layout := known_layout(frame.layout)) is not None:
+    if len(samples) > 2 and (layout := known_layout(frames[0].layout)) is not None:
         weights = np.array([_WEIGHTS[channel.name] for channel in av.AudioLayout(layout).channels], np.float32)
     return (weights / weights.sum() @ samples)[None]
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any
 
 import av
@@ -159,11 +159,11 @@ def seek(container: InputContainer, stream: Any, time: Fraction) -> bool:
     return True
 
 
-def read_sound(path: str | os.PathLike[str], *, seconds: Fraction) -> Waveform:
-    """The first ``seconds`` of a file's sound as mono float32 at its own rate; shorter sound stays shorter.
+def read_sound(path: str | os.PathLike[str], *, seconds: Fraction | None = None) -> Waveform:
+    """The first ``seconds`` of a file's sound, or all of it, as mono float32 at its own rate.
 
-    Sample 0 is the file's first one: timestamps are not looked at. Down-mix as in ``media.sound``. Raises MediaError
-    where there is no sound, or where part of it cannot be decoded.
+    Shorter sound stays shorter. Sample 0 is the file's first one: timestamps are not looked at. Down-mix as in
+    ``media.sound``. Raises MediaError where there is no sound, or where part of it cannot be decoded.
     """
     with open_media(path) as container:
         chosen, _ = streams.choose_audio(container, None, path, [])
@@ -179,13 +179,15 @@ def read_sound(path: str | os.PathLike[str], *, seconds: Fraction) -> Waveform:
         if opening is None:
             raise MediaError("no sound in it", hint="expected a WAV file", file=path)
         rate = opening.sample_rate
-        wanted = round(seconds * rate)
-        pieces, length = [], 0
+        wanted = None if seconds is None else round(seconds * rate)
+        blocks, length = [], 0
         for _, block in sound.unify_layout(((None, frame) for frame in chain([opening], frames)), rate, opening.layout):
-            pieces.append(sound.to_mono(block)[0])
+            blocks.append(block)
             length += block.samples
-            if length >= wanted:
+            if wanted is not None and length >= wanted:
                 break
         if damage.failures:
             raise MediaError("the sound is damaged", hint="copy it again", file=path)
+    # all blocks of one format at once: a WAV comes in blocks of 64 milliseconds
+    pieces = [sound.to_mono(*same)[0] for _, same in groupby(blocks, lambda block: block.format.name)]
     return Waveform(np.clip(np.concatenate(pieces)[:wanted], -1, 1), rate)

@@ -17,11 +17,12 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from pycocotools import mask as coco
-from scipy.io import wavfile
 from torch import Tensor
 
-from avis_cli.datasets.training_split import ClipEntry, SplitEntries
+from avis_cli.datasets.aviseg import TrainingClip, TrainingSplit
 from avis_cli.errors import AnnotationError, MediaError
+from avis_cli.media.clip import Waveform
+from avis_cli.media.waveform import read_sound
 from avis_cli.nn import audio
 from avis_cli.nn.clip_batch import NO_OBJECT, ClipBatch, ClipTargets
 
@@ -76,7 +77,7 @@ class FolderSource:
     """The JPEG and WAV files of a split. ``short_side``: pixels that larger frames are reduced to, None to keep their
     size; ``fps``: annotated frames per second of sound."""
 
-    def __init__(self, entries: SplitEntries, *, short_side: int | None = None, fps: int = 1) -> None:
+    def __init__(self, entries: TrainingSplit, *, short_side: int | None = None, fps: int = 1) -> None:
         self.categories = entries.categories
         self._clips = entries.clips
         self._short_side = short_side
@@ -115,14 +116,14 @@ class FolderSource:
             complete=entry.complete,
         )
 
-    def _size(self, entry: ClipEntry) -> tuple[int, int]:
+    def _size(self, entry: TrainingClip) -> tuple[int, int]:
         """Height and width in pixels at which a clip is given out."""
         short = min(entry.height, entry.width)
         if self._short_side is None or short <= self._short_side:
             return entry.height, entry.width
         return round(entry.height * self._short_side / short), round(entry.width * self._short_side / short)
 
-    def _picture(self, entry: ClipEntry, frame: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def _picture(self, entry: TrainingClip, frame: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         path = entry.frames[frame]
         try:
             packed = np.frombuffer(path.read_bytes(), dtype=np.uint8)
@@ -148,24 +149,14 @@ def _resized_mask(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.
 
 
 @lru_cache(maxsize=4)
-def _waveform(path: str) -> tuple[int, NDArray[np.float32]]:
-    """Rate in Hz and mono samples -1..1 of a WAV file."""
-    try:
-        rate, samples = wavfile.read(path)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise MediaError(f"the sound cannot be read: {reason}", hint="expected a WAV file", file=path) from None
-    if samples.dtype.kind == "u":
-        samples = samples.astype(np.float32) / 128.0 - 1.0
-    elif samples.dtype.kind == "i":
-        samples = samples.astype(np.float32) / np.float32(-float(np.iinfo(samples.dtype).min))
-    mono = samples.astype(np.float32) if samples.ndim == 1 else samples.mean(axis=1, dtype=np.float32)
-    return int(rate), mono
+def _waveform(path: str) -> Waveform:
+    return read_sound(path)
 
 
 def _patches(path: str, frames: tuple[int, ...], fps: int) -> NDArray[np.float32]:
-    rate, samples = _waveform(path)
-    whole = audio.pad_to_one_window(torch.from_numpy(samples), rate)
+    sound = _waveform(path)
+    rate = sound.sample_rate
+    whole = audio.pad_to_one_window(torch.from_numpy(sound.samples), rate)
     windows = audio.token_windows(whole, rate, [Fraction(frame, fps) for frame in frames])
     return audio.log_mel_patches(windows, rate).numpy()
 

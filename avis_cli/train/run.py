@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from avis_cli.datasets.training_split import read_split
+from avis_cli.datasets.aviseg import SplitPaths, read_training_split
 from avis_cli.errors import AnnotationError, OutputError, UsageError
 from avis_cli.files import partial
 from avis_cli.inference.devices import choose_device
@@ -102,16 +102,18 @@ def _prepare_folder(request: TrainRequest) -> None:
 
 def _source(request: TrainRequest, split: str, processes: Processes, on_progress: Progress) -> ClipSource | None:
     """A split's clips, None if the data has no such split. The first process packs, the others wait for it."""
-    files = [request.data / f"{split}.json", request.data / f"{split}_objects.json"]
-    if not files[0].exists():
+    paths = SplitPaths.of(request.data, split)
+    if not paths.truth.exists():
         return None
     sides = request.recipe.augmentation.short_sides
     side = None if sides is None else sides[1]
     if not request.pack:
-        return FolderSource(read_split(request.data, split), short_side=side)
-    folder, mark = request.out / "cache" / split, fingerprint(files, f"short side {side}")
+        return FolderSource(read_training_split(request.data, split), short_side=side)
+    folder, mark = request.out / "cache" / split, fingerprint([paths.truth, paths.objects], f"short side {side}")
     if processes.is_first:
-        packed(lambda: FolderSource(read_split(request.data, split), short_side=side), folder, mark, on_progress)
+        packed(
+            lambda: FolderSource(read_training_split(request.data, split), short_side=side), folder, mark, on_progress
+        )
     processes.wait()
     return PackedSource(folder, in_memory=fits_in_memory(folder, processes.count))
 

@@ -280,3 +280,9 @@ class TestDurable:
                     sync(file)
             else:
                 sync(file)
+        if fails:
+            with pytest.raises(OutputError, match=f"cannot be written: {os.strerror(number)}"):
+                fill(output_file, tmp_path / "x", durable=True)
+            assert not (tmp_path / "x").exists()
+        else:
+            fill(output_file, tmp_path / "x", durable=True)

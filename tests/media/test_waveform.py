@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import wave
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import av
 import numpy as np
 import pytest
 from media_factory import CLICK_EVERY, click_times, make_clip
+from scipy.io import wavfile
 
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.media import sound
 from avis_cli.media.clip import Waveform
 from avis_cli.media.decode import probe, read_waveform
+from avis_cli.media.waveform import read_sound
 
 NTSC = Fraction(30_000, 1001)
 MILLISECOND = 1e-3
@@ -232,3 +235,53 @@ def test_damaged_sound_is_silent_where_it_is_damaged(tmp_path: Path) -> None:
     assert len(samples) == 32_000
     assert np.abs(samples[2000:8000]).max() > 0.3
     assert np.abs(samples[-8000:-2000]).max() > 0.3
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int) -> None:
+    """Samples (N, C) of any kind that WAV has; 24 bit as int32 whose lowest byte is zero, marked by ``u24``."""
+    if samples.dtype != np.dtype("<i4") or samples.astype("<i4").tobytes()[::4].strip(b"\0"):
+        wavfile.write(path, rate, samples)
+        return
+    packed = samples.reshape(-1, 1).view(np.uint8)[:, 1:]
+    with wave.open(str(path), "wb") as file:
+        file.setparams((samples.shape[1], 3, rate, 0, "NONE", ""))
+        file.writeframes(packed.tobytes())
+
+
+def wav_samples(kind: str, channels: int) -> np.ndarray:
+    random = np.random.default_rng(7)
+    if kind == "u1":
+        return random.integers(0, 256, (3000, channels)).astype(np.uint8)
+    if kind == "i3":
+        return (random.integers(-(2**23), 2**23, (3000, channels)) << 8).astype("<i4")
+    if kind in ("i2", "i4"):
+        bound = np.iinfo(f"<{kind}")
+        extremes = np.array([[bound.min], [bound.max], [0], [1], [-1]]) + np.zeros((1, channels), np.int64)
+        drawn = random.integers(bound.min, bound.max, (3000, channels), endpoint=True)
+        return np.concatenate([extremes, drawn]).astype(f"<{kind}")
+    return random.uniform(-1, 1, (3000, channels)).astype(f"<{kind}")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("kind", ["u1", "i2", "i3", "i4", "f4", "f8"])
+def test_every_kind_of_wav_gives_the_samples_that_are_in_it(tmp_path: Path, kind: str, channels: int) -> None:
+    """Bit for bit what reading the samples as an array, scaling them to -1..1 and taking the mean gives."""
+    samples = wav_samples(kind, channels)
+    write_wav(tmp_path / "sound.wav", samples, 16_000)
+    rate, stored = wavfile.read(tmp_path / "sound.wav")
+    stored = stored.reshape(len(samples), channels)
+    assert np.array_equal(stored, samples)
+    if kind == "u1":
+        expected = stored.astype(np.float32) / 128.0 - 1.0
+    elif kind.startswith("i"):
+        expected = stored.astype(np.float32) / np.float32(-float(np.iinfo(stored.dtype).min))
+    else:
+        expected = stored.astype(np.float32)
+    sound = read_sound(tmp_path / "sound.wav")
+    assert (sound.sample_rate, sound.samples.dtype) == (rate, np.float32)
+    assert np.array_equal(sound.samples, expected.mean(axis=1, dtype=np.float32))
+
+
+def test_floats_beyond_full_scale_are_bounded(tmp_path: Path) -> None:
+    wavfile.write(tmp_path / "sound.wav", 16_000, np.array([0.5, 1.5, -7.0, np.nan], dtype=np.float32))
+    assert read_sound(tmp_path / "sound.wav").samples.tolist() == [0.5, 1.0, -1.0, 0.0]

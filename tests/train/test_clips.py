@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from train_examples import bright_clip, small_dataset
 
+from avis_cli.datasets.aviseg import read_training_split
 from avis_cli.datasets.synth.dataset import clip_seed, make_clip
-from avis_cli.datasets.training_split import read_split
 from avis_cli.errors import AnnotationError, MediaError
 from avis_cli.train.clips import FolderSource, collate
 
@@ -21,7 +21,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_folder_gives_what_the_world_made(data: Path) -> None:
-    source = FolderSource(read_split(data, "train"))
+    source = FolderSource(read_training_split(data, "train"))
     for number in range(len(source)):
         clip = make_clip(clip_seed("train", 5, number), frames=4, size=(64, 32))
         raw = source.read(number, [3, 1])
@@ -39,7 +39,10 @@ def test_a_folder_gives_what_the_world_made(data: Path) -> None:
 def test_without_the_objects_file_the_annotations_are_all_that_is_known(data: Path, tmp_path: Path) -> None:
     (tmp_path / "train.json").write_bytes((data / "train.json").read_bytes())
     (tmp_path / "train").symlink_to(data / "train")
-    full, plain = FolderSource(read_split(data, "train")), FolderSource(read_split(tmp_path, "train"))
+    full, plain = (
+        FolderSource(read_training_split(data, "train")),
+        FolderSource(read_training_split(tmp_path, "train")),
+    )
     for number in range(len(full)):
         a, b = full.read(number, range(4)), plain.read(number, range(4))
         assert (a.complete, b.complete) == (True, False)
@@ -48,7 +51,7 @@ def test_without_the_objects_file_the_annotations_are_all_that_is_known(data: Pa
 
 
 def test_larger_frames_are_reduced_with_their_masks(data: Path) -> None:
-    source = FolderSource(read_split(data, "train"), short_side=16)
+    source = FolderSource(read_training_split(data, "train"), short_side=16)
     raw = source.read(0, [0, 1])
     assert raw.frames.shape == (2, 16, 32, 3)
     assert raw.masks.shape[2:] == (16, 32)
@@ -58,13 +61,13 @@ def test_what_is_missing_or_wrong_is_named(data: Path, tmp_path: Path) -> None:
     content = json.loads((data / "train.json").read_text())
     (tmp_path / "train.json").write_text(json.dumps(content))
     with pytest.raises(MediaError, match="No such file"):
-        FolderSource(read_split(tmp_path, "train")).read(0, [0])
+        FolderSource(read_training_split(tmp_path, "train")).read(0, [0])
     content["categories"][0]["id"] = 77
     for annotation in content["annotations"]:
         annotation["category_id"] = 77
     (tmp_path / "train.json").write_text(json.dumps(content))
     with pytest.raises(AnnotationError, match=r"expected 1, 2, 3"):
-        read_split(tmp_path, "train")
+        read_training_split(tmp_path, "train")
 
 
 def test_a_batch_pads_pictures_and_counts_how_much_of_a_cell_is_covered() -> None:

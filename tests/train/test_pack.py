@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from train_examples import small_dataset
 
-from avis_cli.datasets.training_split import read_split
+from avis_cli.datasets.aviseg import read_training_split
 from avis_cli.train.clips import FolderSource
 from avis_cli.train.pack import fingerprint, packed
 
@@ -19,7 +19,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_pack_reads_like_the_folder_and_is_made_anew_when_the_data_changes(data: Path, tmp_path: Path) -> None:
-    source = FolderSource(read_split(data, "train"))
+    source = FolderSource(read_training_split(data, "train"))
     mark = fingerprint([data / "train.json"], "")
     calls: list[int] = []
 

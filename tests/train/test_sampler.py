@@ -9,7 +9,7 @@ import pytest
 import torch
 from train_examples import SMALL, small_dataset
 
-from avis_cli.datasets.training_split import read_split
+from avis_cli.datasets.aviseg import read_training_split
 from avis_cli.train.clips import FolderSource
 from avis_cli.train.sampler import LoaderTime, Sampler, batches
 
@@ -20,7 +20,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_step_draws_the_same_batch_whenever_it_is_asked_and_other_steps_others(data: Path) -> None:
-    sampler = Sampler(FolderSource(read_split(data, "train")), SMALL, seed=1, divisor=32, stride=2)
+    sampler = Sampler(FolderSource(read_training_split(data, "train")), SMALL, seed=1, divisor=32, stride=2)
     drawn = {step: sampler.batch(step) for step in (7, 8, 9)}
     again = sampler.batch(8)
     torch.testing.assert_close(again.frames, drawn[8].frames)
@@ -35,7 +35,7 @@ def test_a_step_draws_the_same_batch_whenever_it_is_asked_and_other_steps_others
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_come_in_order_from_the_first_step_on(data: Path, workers: int) -> None:
-    sampler = Sampler(FolderSource(read_split(data, "train")), SMALL, seed=2, divisor=32, stride=2)
+    sampler = Sampler(FolderSource(read_training_split(data, "train")), SMALL, seed=2, divisor=32, stride=2)
     time = LoaderTime()
     source = batches(sampler, 5, workers=workers, time=time)
     for step in (5, 6, 7):
@@ -46,6 +46,6 @@ def test_batches_come_in_order_from_the_first_step_on(data: Path, workers: int) 
 
 
 def test_clips_shorter_than_a_batch_repeat_frames_in_order(data: Path) -> None:
-    sampler = Sampler(FolderSource(read_split(data, "train")), SMALL, seed=0, divisor=32, stride=1)
+    sampler = Sampler(FolderSource(read_training_split(data, "train")), SMALL, seed=0, divisor=32, stride=1)
     raw = sampler._draw(0, 9, np.random.default_rng(0))
     assert len(raw.frames) == 9

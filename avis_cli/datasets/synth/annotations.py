@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avis_cli.datasets.aviseg import OBJECTS_FORMAT, OBJECTS_VERSION, picture_name
 from avis_cli.datasets.synth import category_entries
 from avis_cli.datasets.synth.dataset import Split, SynthClip
 from avis_cli.datasets.synth.schedule import ActiveInterval
 from avis_cli.results import run_length
 
 Json = dict[str, Any]
-
-OBJECTS_FORMAT, OBJECTS_VERSION = "avis-synth-objects", 1
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def annotate(clip: SynthClip, video_id: int, name: str) -> ClipAnnotations:
         {"category_id": sound.category_id, "sounds": _interval_pairs(sound.sounds), "sounding": _flags(heard.sounding)}
         for sound, heard in zip(clip.scene.off_screen, clip.off_screen, strict=True)
     ]
-    files = [f"{name}/{index:05d}.jpg" for index in range(length)]
+    files = [picture_name(name, index) for index in range(length)]
     known = {"id": video_id, "name": name, "seed": clip.seed, "twins": clip.scene.pair}
     return ClipAnnotations(
         {"id": video_id, **common, "file_names": files},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
@@ -14,7 +13,7 @@ from avis_cli.datasets.synth import name_of
 from avis_cli.datasets.synth.canvas import Colour
 from avis_cli.datasets.synth.dataset import SynthClip, clip_seed, make_clip
 from avis_cli.datasets.synth.layout import SplitRequest
-from avis_cli.errors import OutputError
+from avis_cli.files.atomic import output_file
 from avis_cli.media.clip import SAMPLE_RATE
 
 _WINDOW, _HOP, _POINTS = 400, 160, 512  # samples: 25 ms every 10 ms
@@ -141,15 +140,6 @@ def write_preview(out: Path, request: SplitRequest, clips: int) -> Path:
     seeds = [clip_seed(request.split, request.seed, index) for index in range(clips)]
     sheet = contact_sheet([make_clip(seed, frames=request.frames, size=request.size) for seed in seeds])
     target = out / f"{request.split}_preview.png"
-    partial = out / f".{target.name}.partial-{os.getpid()}"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(sheet).save(partial, format="png")
-        os.replace(partial, target)
-    except OSError as failure:
-        partial.unlink(missing_ok=True)
-        cause = failure.strerror or str(failure)
-        raise OutputError(
-            f"cannot write the contact sheet: {cause}", hint="choose another folder", file=target
-        ) from failure
+    with output_file(target, overwrite=True, remedy="choose another folder") as temporary:
+        Image.fromarray(sheet).save(temporary, format="png")
     return target

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avis_cli.datasets.aviseg import OBJECTS_FORMAT, OBJECTS_VERSION
 from avis_cli.datasets.synth import IDS
-from avis_cli.datasets.synth.annotations import OBJECTS_FORMAT, OBJECTS_VERSION
 from avis_cli.errors import AnnotationError
 
 Flags = NDArray[np.bool_]

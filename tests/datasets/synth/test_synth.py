@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import avis_cli
+from avis_cli.datasets.aviseg import SplitPaths
 from avis_cli.datasets.synth import IDS, NAMES, name_of, schedule, stats
 from avis_cli.datasets.synth.annotations import annotate
 from avis_cli.datasets.synth.canvas import Canvas
 from avis_cli.datasets.synth.dataset import SMALLEST_VISIBLE, SPLITS, SynthClip, clip_seed, make_clip
 from avis_cli.datasets.synth.draw import draw
-from avis_cli.datasets.synth.layout import SplitFiles, SplitRequest, write_split
+from avis_cli.datasets.synth.layout import SplitRequest, write_split
 from avis_cli.datasets.synth.looks import Pose, random_appearance
 from avis_cli.datasets.synth.preview import contact_sheet, log_mel
 from avis_cli.datasets.synth.render import SceneRenderer
@@ -267,12 +268,12 @@ def test_categories_can_be_told_apart_by_one_second_of_sound() -> None:
 
 
 @pytest.fixture(scope="module")
-def split(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SplitFiles]:
+def split(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SplitPaths]:
     out = tmp_path_factory.mktemp("world") / "data"
     return out, write_split(out, SplitRequest("test", 14, seed=4, frames=5, size=SMALL))
 
 
-def test_the_layout_is_that_of_aviseg(split: tuple[Path, SplitFiles]) -> None:
+def test_the_layout_is_that_of_aviseg(split: tuple[Path, SplitPaths]) -> None:
     out, files = split
     truth = json.loads(files.truth.read_text())
     assert [category["name"] for category in truth["categories"]] == list(NAMES)
@@ -287,7 +288,7 @@ def test_the_layout_is_that_of_aviseg(split: tuple[Path, SplitFiles]) -> None:
             assert (sound.getframerate(), sound.getnchannels(), sound.getnframes()) == (16000, 1, 80000)
 
 
-def test_annotations_are_the_masks_of_sounding_objects(split: tuple[Path, SplitFiles]) -> None:
+def test_annotations_are_the_masks_of_sounding_objects(split: tuple[Path, SplitPaths]) -> None:
     truth = json.loads(split[1].truth.read_text())
     assert [a["id"] for a in truth["annotations"]] == list(range(1, len(truth["annotations"]) + 1))
     for video in truth["videos"]:
@@ -304,7 +305,7 @@ def test_annotations_are_the_masks_of_sounding_objects(split: tuple[Path, SplitF
                     assert annotation["bboxes"][frame] == run_length.bbox(run)
 
 
-def test_processes_do_not_change_the_files(split: tuple[Path, SplitFiles], tmp_path: Path) -> None:
+def test_processes_do_not_change_the_files(split: tuple[Path, SplitPaths], tmp_path: Path) -> None:
     again = write_split(tmp_path / "b", SplitRequest("test", 14, seed=4, frames=5, size=SMALL), jobs=2)
     assert again.truth.read_bytes() == split[1].truth.read_bytes()
     assert again.objects.read_bytes() == split[1].objects.read_bytes()
@@ -369,7 +370,7 @@ def _cheat_results(objects: dict[str, object], cheat: str) -> list[dict[str, obj
 
 @pytest.mark.parametrize("cheat", ["nothing", "all_visible", "no_gate", "glowing", "heard_category"])
 def test_what_cheats_score_is_what_the_evaluator_says(
-    split: tuple[Path, SplitFiles], cheat: str, tmp_path: Path
+    split: tuple[Path, SplitPaths], cheat: str, tmp_path: Path
 ) -> None:
     objects = json.loads(split[1].objects.read_text())
     results = tmp_path / "results.json"
