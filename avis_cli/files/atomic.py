@@ -66,9 +66,8 @@ def output_tree(
     with _writing(destination, remedy) as part:
         part.path.mkdir()
         yield part.path
-        _refuse_existing_tree(
-            destination, overwrite, may_replace, remedy
-        )  # asked again: somebody else may have been faster
+        # asked again: somebody else may have been faster
+        _refuse_existing_tree(destination, overwrite, may_replace, remedy)
         _replace_folder(part, destination)
 
 

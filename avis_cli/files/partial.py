@@ -1,7 +1,7 @@
 """What is still being written: hidden, beside its destination, and locked for as long as its process lives.
 
 ``.avis-part-NAME-TOKEN`` becomes the destination when it is complete; NAME is a code of the destination's name.
-``.avis-part-NAME-TOKEN.lock`` is locked meanwhile and says on which machine. Where its lock can be taken, the process
+``.avis-part-NAME-TOKEN.~lock`` is locked meanwhile and says on which machine. Where its lock can be taken, the process
 is gone and what it left can be removed. A lock says nothing about other machines (some network drives keep locks to
 each of them) and nothing where locks do not work: there, leftovers are what nobody has touched for a day.
 """
@@ -23,7 +23,7 @@ from typing import IO
 
 from avis_cli.files.locks import take_lock
 
-_PREFIX, _LOCK, _ASIDE = ".avis-part-", ".lock", ".old"
+_PREFIX, _LOCK, _ASIDE = ".avis-part-", ".~lock", ".~old"  # no destination ends like the latter two
 _DAY = 86_400.0  # seconds
 _ATTEMPTS = 20
 

@@ -62,6 +62,14 @@ def test_a_temporary_file_has_the_ending_and_a_file_the_usual_rights(tmp_path: P
 
 
 @BOTH
+@pytest.mark.parametrize("name", ["uv.lock", "notes.old", "a.~", ".hidden", "two\nlines.txt"])
+def test_any_name_will_do(tmp_path: Path, output: Output, name: str) -> None:
+    fill(output, tmp_path / name)
+    assert got(tmp_path / name) == "new"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@BOTH
 @pytest.mark.parametrize("failure", [RuntimeError("x"), KeyboardInterrupt(), SystemExit(1), AvisError("x")])
 def test_a_failure_leaves_nothing(tmp_path: Path, output: Output, failure: BaseException) -> None:
     with pytest.raises(type(failure)):

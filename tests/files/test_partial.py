@@ -78,7 +78,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path, prefix: list[str]
     die(tmp_path / "clip", prefix)
     assert len(names(tmp_path)) == 2
     with output_tree(tmp_path / "clip") as mine:
-        assert names(tmp_path) == {mine.name, f"{mine.name}.lock"}
+        assert names(tmp_path) == {mine.name, f"{mine.name}.~lock"}
     assert names(tmp_path) == {"clip"}
 
 
@@ -86,7 +86,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path, prefix: list[str]
 def test_of_two_living_processes_neither_removes_what_the_other_writes(tmp_path: Path, prefix: list[str]) -> None:
     with at_work(tmp_path / "clip", prefix) as first, at_work(tmp_path / "clip", prefix) as second:
         remove_leftovers(tmp_path / "clip")
-        assert names(tmp_path) == {first, second, f"{first}.lock", f"{second}.lock"}
+        assert names(tmp_path) == {first, second, f"{first}.~lock", f"{second}.~lock"}
         assert (tmp_path / first / "half").exists()
         assert (tmp_path / second / "half").exists()
     assert names(tmp_path) == {"clip"}
@@ -98,7 +98,7 @@ def test_a_process_number_means_nothing(tmp_path: Path) -> None:
     die(tmp_path / "clip", NAMESPACE)
     with at_work(tmp_path / "clip", NAMESPACE) as living:
         assert (tmp_path / living / "half").read_text() == "1"
-        assert names(tmp_path) == {living, f"{living}.lock"}
+        assert names(tmp_path) == {living, f"{living}.~lock"}
 
 
 def test_this_process_keeps_its_own(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ class TestWhereLocksTellNothing:
     @pytest.fixture(params=["another machine", "no locks", "no lock file", "older version"])
     def left(self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         die(tmp_path / "clip", [])
-        (lock,) = tmp_path.glob("*.lock")
+        (lock,) = tmp_path.glob("*.~lock")
         (left,) = (path for path in tmp_path.iterdir() if path != lock)
         if request.param == "another machine":
             lock.write_bytes(b"another")
@@ -172,20 +172,20 @@ def test_who_is_taken_for_a_leftover_before_the_lock_begins_again(
         if len(calls) == 1:
             return False  # whoever looks for leftovers has it at this moment
         if len(calls) == 2:
-            next(tmp_path.glob("*.lock")).unlink()  # or had it, and removed it
+            next(tmp_path.glob("*.~lock")).unlink()  # or had it, and removed it
         return original(file)  # type: ignore[arg-type]
 
     monkeypatch.setattr(partial, "take_lock", take_lock)
     with Partial(tmp_path / "clip") as mine:
         assert len(calls) == 3
-        assert names(tmp_path) == {f"{mine.path.name}.lock"}
+        assert names(tmp_path) == {f"{mine.path.name}.~lock"}
     assert names(tmp_path) == set()
 
 
 def test_old_results_that_were_put_aside_when_the_process_was_killed_are_put_back(tmp_path: Path) -> None:
     die(tmp_path / "clip", [])
-    (lock,) = tmp_path.glob("*.lock")
-    aside = lock.with_suffix(".old")
+    (lock,) = tmp_path.glob("*.~lock")
+    aside = lock.with_suffix(".~old")
     aside.mkdir()
     (aside / "tracks.json").write_text("old")
     remove_leftovers(tmp_path / "clip")
