@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avis_cli.errors import MediaError, UsageError
-from avis_cli.inference.frames import ArrayFrames, Sampling, VideoFrames, network_size
+from avis_cli.inference.clip_frames import ArrayFrames, Sampling, VideoFrames, network_size
 from avis_cli.inference.loading import load_model
 from avis_cli.inference.model import Model
 from avis_cli.inference.segment_clip import THRESHOLD, ClipMasks, ClipSettings, Embedder, segment_clip
 from avis_cli.inference.track_accumulator import Span
 from avis_cli.media import decode
-from avis_cli.media.clip import ClipInfo, Waveform
+from avis_cli.media.clip_info import ClipInfo, Waveform
 from avis_cli.nn.audio import token_windows
 from avis_cli.options import SegmentOptions
 from avis_cli.progress import Progress, silent
 from avis_cli.results.clip import ClipResult, Track
-from avis_cli.results.description import ModelInfo, Source
+from avis_cli.results.source import ModelInfo, Source
 
 __all__ = ["segment", "segment_frames"]
 

@@ -99,9 +99,9 @@ def run(video: Path, folder: Path, model_name: str | None, mask_fps: str | None,
     """The pipeline and all writers, as the command runs them; what it took."""
     import avis_cli
     from avis_cli.media import decode
-    from avis_cli.writers.masks import write_masks
+    from avis_cli.writers.mask_images import write_masks
     from avis_cli.writers.overlay import overlay_clip
-    from avis_cli.writers.tracks import write_tracks
+    from avis_cli.writers.tracks_json import write_tracks
 
     model = avis_cli.load_model(model_name)
     start = time.perf_counter()

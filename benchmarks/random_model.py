@@ -10,7 +10,7 @@ import av
 import numpy as np
 import torch
 
-from avis_cli.inference.masks import candidates
+from avis_cli.inference.decode_masks import candidates
 from avis_cli.inference.model import Model
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.avism.system import build

@@ -22,9 +22,9 @@ def run(clip: Path, preset: str, mask_fps: str, tracks: int) -> None:
     """The pipeline and all writers, as the command runs them."""
     import avis_cli
     from avis_cli.media import decode
-    from avis_cli.writers.masks import write_masks
+    from avis_cli.writers.mask_images import write_masks
     from avis_cli.writers.overlay import overlay_clip
-    from avis_cli.writers.tracks import write_tracks
+    from avis_cli.writers.tracks_json import write_tracks
 
     model = random_model(preset, tracks)
     start = time.perf_counter()

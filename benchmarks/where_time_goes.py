@@ -36,12 +36,12 @@ from torch.utils.flop_counter import flop_registry
 
 import avis_cli
 from avis_cli.inference import segment_clip as find
-from avis_cli.inference.frames import VideoPicture
+from avis_cli.inference.clip_frames import VideoPicture
 from avis_cli.inference.model import Model
 from avis_cli.media import decode
-from avis_cli.writers.masks import write_masks
+from avis_cli.writers.mask_images import write_masks
 from avis_cli.writers.overlay import overlay_clip
-from avis_cli.writers.tracks import write_tracks
+from avis_cli.writers.tracks_json import write_tracks
 
 RUNS = 7
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from avis_cli.datasets.synth import name_of
-from avis_cli.datasets.synth.dataset import clip_seed, make_clip
+from avis_cli.datasets.synth.clips import clip_seed, make_clip
 from avis_cli.datasets.synth.movie import write_movie
 from avis_cli.datasets.synth.preview import contact_sheet
 from avis_cli.datasets.synth.schedule import ActiveInterval

@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 
 import avis_cli
-import avis_cli.inference.frames
+import avis_cli.inference.clip_frames
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.inference import mask_frames as feature_store
-from avis_cli.inference.frames import network_size
+from avis_cli.inference.clip_frames import network_size
 from avis_cli.media import decode
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
@@ -86,7 +86,7 @@ def test_equals_the_network_run_on_the_same_frames_and_sound(clip: Path, tiny_mo
 
 def test_windows_and_memory_limits_change_nothing(clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = run(clip, tiny_model)
-    monkeypatch.setattr(avis_cli.inference.frames, "BATCH", 1)
+    monkeypatch.setattr(avis_cli.inference.clip_frames, "BATCH", 1)
     monkeypatch.setattr(pipeline, "SOUND_SECONDS", 2)
     # two frames' features are kept, those of the other four are computed again
     two = feature_store.Limits(memory_bytes=2 * 32 * 48 * 80 * 4 + 1, file_bytes=0)

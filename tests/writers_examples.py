@@ -8,7 +8,7 @@ import numpy as np
 
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult, Track
-from avis_cli.results.description import ModelInfo, Source, SourceAudio
+from avis_cli.results.source import ModelInfo, Source, SourceAudio
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avis_cli.batch import network
+from avis_cli.batch import model_choice as network
 from avis_cli.batch.cancel import CancelToken, with_cancellation
 from avis_cli.batch.events import EventSink, progress_of, warner
 from avis_cli.batch.job import FoundTrack, Job, Outcome, RunSettings, concerns_all
@@ -18,7 +18,7 @@ from avis_cli.progress import Progress
 if TYPE_CHECKING:
     from avis_cli.hub import ResolvedWeights
     from avis_cli.inference.model import Model
-    from avis_cli.media.clip import ClipInfo
+    from avis_cli.media.clip_info import ClipInfo
     from avis_cli.results.clip import ClipResult
     from avis_cli.writers.result_folder import ResultFolder
 
@@ -115,10 +115,10 @@ class JobSteps:
 
         Raises MediaError if the input is no longer what it was when the job was prepared.
         """
-        from avis_cli.writers.masks import write_masks
+        from avis_cli.writers.mask_images import write_masks
         from avis_cli.writers.overlay import overlay_clip
         from avis_cli.writers.report import report_clip
-        from avis_cli.writers.tracks import write_tracks
+        from avis_cli.writers.tracks_json import write_tracks
 
         job, clip, options = prepared.job, prepared.clip, self._options
         progress, warn = self._progress(job), warner(self._events, job)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avis_cli.batch import network
+from avis_cli.batch import model_choice as network
 from avis_cli.cli import console
 from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.options import SegmentOptions
@@ -80,7 +80,7 @@ class DataRun:
 
     def predict(self, results: Path) -> None:
         """Run the model, or what is left of an earlier run."""
-        from avis_cli.batch.dataset import DatasetOptions, run_dataset
+        from avis_cli.batch.dataset_run import DatasetOptions, run_dataset
         from avis_cli.files.json_file import DEFAULT_MAX_BYTES
 
         given = self.options

@@ -19,8 +19,8 @@ from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import AvisError, UsageError
 
 if TYPE_CHECKING:
+    from avis_cli.export.export_request import Request
     from avis_cli.export.formats import ExportFormat
-    from avis_cli.export.request import Request
     from avis_cli.results.clip import ClipResult
 
 SOME_FAILED = 3  # exit code where some inputs of several failed
@@ -67,8 +67,8 @@ def export(
     debug: Debug = False,
 ) -> None:  # fmt: skip
     """Turn results into the files of other tools: annotation formats, tables, captions, a cut-out video."""
+    from avis_cli.export.export_request import Request
     from avis_cli.export.formats import FORMATS, require_video
-    from avis_cli.export.request import Request
     from avis_cli.results.clip import ClipResult
 
     form = FORMATS[to.value]
@@ -108,7 +108,7 @@ def _write(
 
 def _target(result: ClipResult, form: ExportFormat, output: Path | None, several: bool, taken: set[Path]) -> Path:
     """Where one result goes; never where another one of this command went."""
-    from avis_cli.export.request import clip_name
+    from avis_cli.export.export_request import clip_name
 
     if output is not None and not several:
         return output

@@ -17,7 +17,7 @@ from avis_cli.text import printable
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from avis_cli.media.clip import AudioInfo, ClipInfo
+    from avis_cli.media.clip_info import AudioInfo, ClipInfo
 
 
 @takes_options("max_pixels")

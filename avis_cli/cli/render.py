@@ -18,7 +18,7 @@ from avis_cli.errors import AnnotationError, UsageError
 from avis_cli.options import SegmentOptions
 
 if TYPE_CHECKING:
-    from avis_cli.media.clip import ClipInfo
+    from avis_cli.media.clip_info import ClipInfo
     from avis_cli.results.clip import ClipResult
 
 

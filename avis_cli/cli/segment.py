@@ -13,7 +13,7 @@ from avis_cli.batch.cancel import CancelToken
 from avis_cli.batch.executors.threads import ThreadExecutor
 from avis_cli.batch.inputs import Found, Shard, collect
 from avis_cli.batch.job import Job, RunSettings, concerns_all
-from avis_cli.batch.network import parse_devices, require_devices
+from avis_cli.batch.model_choice import parse_devices, require_devices
 from avis_cli.batch.record import write_run_index
 from avis_cli.batch.report import BatchReport
 from avis_cli.batch.runner import BatchRunner

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from avis_cli.batch.network import place
+from avis_cli.batch.model_choice import place
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.progress_bars import progress_bar
@@ -64,8 +64,8 @@ def train(
 
     Several GPUs: torchrun --nproc-per-node N -m avis_cli train ...
     """
-    from avis_cli.train.request import Budget, Pace, TrainRequest, chosen_recipe
     from avis_cli.train.run import train
+    from avis_cli.train.train_request import Budget, Pace, TrainRequest, chosen_recipe
 
     request = TrainRequest(
         data=data,

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from avis_cli.export.export_request import Request, category_name
 from avis_cli.export.images import write_pictures
-from avis_cli.export.request import Request, category_name
 from avis_cli.results.clip import ClipResult
 
 _DIGITS = 6

@@ -18,7 +18,7 @@ from xml.sax.xmlreader import AttributesImpl
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli.export.request import Request, category_name, clip_name
+from avis_cli.export.export_request import Request, category_name, clip_name
 from avis_cli.files.numbers import ratio
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult, Track

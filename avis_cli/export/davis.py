@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from avis_cli.errors import OutputError
+from avis_cli.export.export_request import Request, clip_name
 from avis_cli.export.images import flat_frames, write_pictures
-from avis_cli.export.request import Request, clip_name
 from avis_cli.results.clip import ClipResult
 from avis_cli.writers.colours import track_colours
 

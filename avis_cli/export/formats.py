@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from avis_cli.errors import OutputError, UsageError
-from avis_cli.export.request import Request
+from avis_cli.export.export_request import Request
 from avis_cli.files.atomic import cannot_write, output_file, output_tree
 from avis_cli.results.clip import ClipResult
 

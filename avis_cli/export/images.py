@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avis_cli.errors import AnnotationError, MediaError, UsageError
-from avis_cli.export.request import Request
-from avis_cli.media.clip import ClipInfo, Frame
+from avis_cli.export.export_request import Request
+from avis_cli.media.clip_info import ClipInfo, Frame
 from avis_cli.media.decode import FrameReader, probe
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult

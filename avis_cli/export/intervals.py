@@ -12,7 +12,7 @@ from html import escape
 from itertools import pairwise
 from pathlib import Path
 
-from avis_cli.export.request import Request, category_name, plain, track_label
+from avis_cli.export.export_request import Request, category_name, plain, track_label
 from avis_cli.results.clip import ClipResult, Track
 from avis_cli.text import spreadsheet_safe
 

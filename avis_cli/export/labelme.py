@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avis_cli.export.export_request import Request, category_name
 from avis_cli.export.images import write_pictures
-from avis_cli.export.request import Request, category_name
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.errors import AnnotationError, UsageError
+from avis_cli.export.export_request import Request
 from avis_cli.export.images import open_source
-from avis_cli.export.request import Request
 from avis_cli.media.alpha import ENDINGS, write_video_with_alpha
-from avis_cli.media.clip import Frame
+from avis_cli.media.clip_info import Frame
 from avis_cli.media.decode import FrameReader
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult

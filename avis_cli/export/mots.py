@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from avis_cli.errors import OutputError
+from avis_cli.export.export_request import Request, category_name, clip_name
 from avis_cli.export.images import flat_frames, write_pictures
-from avis_cli.export.request import Request, category_name, clip_name
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from avis_cli.export.request import Request
+from avis_cli.export.export_request import Request
 from avis_cli.results.clip import ClipResult, Track
 from avis_cli.results.run_length import RunLength
 

@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from avis_cli.inference.masks import Candidates
+from avis_cli.inference.decode_masks import Candidates
 from avis_cli.models.tokens import FrameTokens, TrackQueries
 
 WEIGHTS = (0.25, 0.5, 0.25)  # of appearance, overlap and audio

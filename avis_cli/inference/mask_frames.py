@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avis_cli.inference.frames import ClipFrames
+from avis_cli.inference.clip_frames import ClipFrames
 from avis_cli.inference.protocols import ClipModel
 
 MEMORY_BYTES = 1 << 30

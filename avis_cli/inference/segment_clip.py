@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avis_cli.errors import AvisError
-from avis_cli.inference import frames as clip_frames
+from avis_cli.inference import clip_frames
 from avis_cli.inference.associate import Identities, Overlap
-from avis_cli.inference.frames import ClipFrames
+from avis_cli.inference.clip_frames import ClipFrames
 from avis_cli.inference.mask_frames import FeatureStore, MaskFrame, MaskFrames
 from avis_cli.inference.memory import give_back, is_exhausted
 from avis_cli.inference.protocols import ClipModel

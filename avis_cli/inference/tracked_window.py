@@ -16,10 +16,10 @@ from torch import Tensor
 
 from avis_cli.errors import AvisError
 from avis_cli.inference.associate import Evidence, collect_evidence
-from avis_cli.inference.frames import Sampling
+from avis_cli.inference.clip_frames import Sampling
+from avis_cli.inference.decode_masks import MaskSizes, candidates, decode_masks
 from avis_cli.inference.gate import Gate, apply_hysteresis
 from avis_cli.inference.mask_frames import MaskFrame
-from avis_cli.inference.masks import MaskSizes, candidates, decode_masks
 from avis_cli.inference.protocols import ClipModel
 from avis_cli.inference.windows import TokenWindow
 

@@ -21,7 +21,7 @@ from av.container import OutputContainer
 from numpy.typing import NDArray
 
 from avis_cli.errors import MediaError, OutputError
-from avis_cli.media.clip import ClipInfo, Frame
+from avis_cli.media.clip_info import ClipInfo, Frame
 from avis_cli.media.encode import common_clock, describe_stream, naming_output, with_durations
 from avis_cli.media.picture import to_limited_bt709
 from avis_cli.progress import Progress, silent

@@ -10,7 +10,7 @@ from av.container import InputContainer
 
 from avis_cli.errors import MediaError
 from avis_cli.media import packets, picture, streams
-from avis_cli.media.clip import ClipInfo
+from avis_cli.media.clip_info import ClipInfo
 from avis_cli.media.clock import LEAP
 from avis_cli.media.container import DEFAULT_MAX_PIXELS, explain, file_identity, open_media
 from avis_cli.media.frames import USUAL_STEP, FrameReader, open_decoder, require_size

@@ -20,7 +20,7 @@ from av.container import OutputContainer
 from numpy.typing import NDArray
 
 from avis_cli.errors import MediaError, OutputError
-from avis_cli.media.clip import ClipInfo, Frame
+from avis_cli.media.clip_info import ClipInfo, Frame
 from avis_cli.media.picture import to_limited_bt709
 from avis_cli.media.soundtrack import Soundtrack, can_copy, open_soundtrack
 from avis_cli.progress import Progress, silent

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from avis_cli.errors import MediaError
 from avis_cli.media import packets, picture
-from avis_cli.media.clip import ClipInfo, Frame
+from avis_cli.media.clip_info import ClipInfo, Frame
 from avis_cli.media.clock import ClipClock, ShownPicture, on_grid
 from avis_cli.media.container import DEFAULT_MAX_PIXELS, open_media
 from avis_cli.media.packets import Damage

@@ -14,7 +14,7 @@ from av.container import InputContainer, OutputContainer
 
 from avis_cli.errors import MediaError
 from avis_cli.media import packets, sound
-from avis_cli.media.clip import ClipInfo
+from avis_cli.media.clip_info import ClipInfo
 from avis_cli.media.container import open_media
 from avis_cli.media.packets import Damage
 from avis_cli.media.waveform import AudioDecoder, seek

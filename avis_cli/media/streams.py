@@ -11,7 +11,7 @@ from av.container import InputContainer
 
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.files.numbers import clock
-from avis_cli.media.clip import AudioInfo
+from avis_cli.media.clip_info import AudioInfo
 
 FilePath = str | os.PathLike[str]
 

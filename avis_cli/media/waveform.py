@@ -15,7 +15,7 @@ from av.container import InputContainer
 
 from avis_cli.errors import MediaError
 from avis_cli.media import packets, sound, streams
-from avis_cli.media.clip import SAMPLE_RATE, ClipInfo, Waveform
+from avis_cli.media.clip_info import SAMPLE_RATE, ClipInfo, Waveform
 from avis_cli.media.clock import LEAP
 from avis_cli.media.container import open_media
 from avis_cli.media.frames import USUAL_STEP

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from avis_cli.errors import AnnotationError, UsageError
 from avis_cli.files.json_file import read_json
 from avis_cli.files.strict_json import Node, parse
-from avis_cli.results import description, masks, notebook, run_length
-from avis_cli.results.description import ModelInfo, Source
+from avis_cli.results import masks, notebook, run_length
+from avis_cli.results import source as description
 from avis_cli.results.run_length import RunLength
+from avis_cli.results.source import ModelInfo, Source
 from avis_cli.version import __version__
 
 if TYPE_CHECKING:

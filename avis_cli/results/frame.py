@@ -14,8 +14,8 @@ from typing import Any
 
 from avis_cli.files.strict_json import Node, parse
 from avis_cli.results import masks, notebook, run_length
-from avis_cli.results.description import MAX_SECONDS, MAX_SIDE
 from avis_cli.results.run_length import RunLength
+from avis_cli.results.source import MAX_SECONDS, MAX_SIDE
 
 VERSION = 1
 _MAX_WALL = 1e11  # seconds since 1970: some three thousand years

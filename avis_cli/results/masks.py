@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 from avis_cli.errors import AnnotationError
 from avis_cli.files.strict_json import Node
 from avis_cli.results import run_length
-from avis_cli.results.description import MAX_SIDE
 from avis_cli.results.disk_backed_masks import DiskBackedMasks
 from avis_cli.results.run_length import RunLength
+from avis_cli.results.source import MAX_SIDE
 
 Masks = Sequence[RunLength | None]
 

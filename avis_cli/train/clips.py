@@ -21,7 +21,7 @@ from torch import Tensor
 
 from avis_cli.datasets.aviseg import TrainingClip, TrainingSplit
 from avis_cli.errors import AnnotationError, MediaError
-from avis_cli.media.clip import Waveform
+from avis_cli.media.clip_info import Waveform
 from avis_cli.media.waveform import read_sound
 from avis_cli.nn import audio
 from avis_cli.nn.clip_batch import NO_OBJECT, ClipBatch, ClipTargets

@@ -19,9 +19,9 @@ from avis_cli.progress import Progress, silent
 from avis_cli.train.distributed import Processes, agreed
 from avis_cli.train.log import RunLog
 from avis_cli.train.optimizer import clip_gradients, rate_at, set_rate
-from avis_cli.train.request import Budget, Pace
 from avis_cli.train.run_state import RunState
 from avis_cli.train.sampler import LoaderTime, Sampler, batches
+from avis_cli.train.train_request import Budget, Pace
 
 NOTE_SECONDS = 60.0  # a line at least this often, however slow the steps are
 PRETRAINING_WARMUP = 20  # steps

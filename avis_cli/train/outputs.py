@@ -13,10 +13,10 @@ from avis_cli.inference.model import Model
 from avis_cli.models.training import AudioAblation, Recipe
 from avis_cli.progress import Progress
 from avis_cli.train.clips import ClipSource
+from avis_cli.train.initial_weights import NAME, PRETRAINED, Start, save_model
 from avis_cli.train.predict import predict
 from avis_cli.train.run_state import RunState
 from avis_cli.train.validate import GATES, Validation, best_gate, validate
-from avis_cli.train.weights import NAME, PRETRAINED, Start, save_model
 from avis_cli.version import __version__
 
 BETWEEN_CLIPS = 40  # of a validation during the run; the one at the end sees all

@@ -17,7 +17,7 @@ from pycocotools import mask as coco
 from torch import Tensor
 
 from avis_cli.datasets.tracks import Category, Dataset, Mask, PredictedTrack, TruthTrack, Video
-from avis_cli.inference.frames import ArrayFrames
+from avis_cli.inference.clip_frames import ArrayFrames
 from avis_cli.inference.gate import apply_hysteresis
 from avis_cli.inference.protocols import ClipModel
 from avis_cli.inference.segment_clip import THRESHOLD, ClipMasks, ClipSettings, segment_clip

@@ -17,13 +17,13 @@ from avis_cli.models import find_preset
 from avis_cli.progress import Progress, silent
 from avis_cli.train.clips import ClipSource, FolderSource
 from avis_cli.train.distributed import Processes, joined
+from avis_cli.train.initial_weights import NAME, PRETRAINED, start
 from avis_cli.train.loop import LoopEvents, LoopSettings, TrainingLoop
 from avis_cli.train.outputs import RunOutputs, TrainingRecord
 from avis_cli.train.pack import PackedSource, fingerprint, fits_in_memory, packed
-from avis_cli.train.request import TrainRequest
 from avis_cli.train.run_state import CHECKPOINT, RunState
 from avis_cli.train.sampler import Sampler
-from avis_cli.train.weights import NAME, PRETRAINED, start
+from avis_cli.train.train_request import TrainRequest
 
 
 def train(

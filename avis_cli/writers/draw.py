@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli.media.clip import Waveform
+from avis_cli.media.clip_info import Waveform
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult, Track
 from avis_cli.writers.backdrop import Blur, Effect, Spotlight

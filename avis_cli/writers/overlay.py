@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from avis_cli.errors import MediaError
-from avis_cli.media.clip import SAMPLE_RATE, ClipInfo, Frame, Waveform
+from avis_cli.media.clip_info import SAMPLE_RATE, ClipInfo, Frame, Waveform
 from avis_cli.media.decode import FrameReader, read_waveform
 from avis_cli.media.encode import write_video
 from avis_cli.media.prefetch import prefetch

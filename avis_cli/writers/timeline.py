@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avis_cli.media.clip import Waveform
+from avis_cli.media.clip_info import Waveform
 from avis_cli.results.clip import Track
 from avis_cli.writers.colours import Colour
 from avis_cli.writers.patch import Patch, PatchBuilder, rounded_box, text_coverage, text_size

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from media_factory import make_clip
 
-import avis_cli.writers.tracks as tracks_writer
+import avis_cli.writers.tracks_json as tracks_writer
 from avis_cli.batch.cancel import Cancelled, CancelToken
 from avis_cli.batch.events import EventSink, IgnoreEvents
 from avis_cli.batch.executors.threads import ThreadExecutor

@@ -10,7 +10,7 @@ from baselines.linking import Trail, as_tracks, linked_by_appearance
 from baselines.sort import BoxFilter, box_iou, linked_by_sort
 from pycocotools import mask as coco
 
-from avis_cli.datasets.synth.dataset import make_clip
+from avis_cli.datasets.synth.clips import make_clip
 from avis_cli.inference.model import Model
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.avism.system import build

@@ -16,7 +16,7 @@ from writers_examples import boxes_result
 
 from avis_cli.cli.main import main
 from avis_cli.media import decode
-from avis_cli.media.clip import Frame
+from avis_cli.media.clip_info import Frame
 from avis_cli.results.clip import ClipResult
 
 SIZE = (320, 180)

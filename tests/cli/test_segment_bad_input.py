@@ -259,12 +259,12 @@ def test_a_disk_that_fills_up_leaves_nothing(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import avis_cli.writers.masks
+    import avis_cli.writers.mask_images
 
     def full(folder: Path, *_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "000000.png"))
 
-    monkeypatch.setattr(avis_cli.writers.masks, "write_masks", full)
+    monkeypatch.setattr(avis_cli.writers.mask_images, "write_masks", full)
     assert main(["segment", str(clip), "-o", str(tmp_path / "out"), "--model", str(tiny_weights)]) == 1
     assert capfd.readouterr().err == (
         f"avis: {tmp_path / 'out' / 'clip.mp4'}: cannot be written: No space left on device; free some space\n"

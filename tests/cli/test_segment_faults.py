@@ -39,7 +39,7 @@ _SERVER = """
 import json, os, signal, sys, threading
 import av, cv2, numpy, scipy.optimize, torch, PIL.Image, pycocotools.mask
 import avis_cli.inference.loading, avis_cli.segment, avis_cli.media.encode
-import avis_cli.writers.masks, avis_cli.writers.overlay, avis_cli.writers.tracks
+import avis_cli.writers.mask_images, avis_cli.writers.overlay, avis_cli.writers.tracks_json
 from avis_cli.cli.main import run
 for line in sys.stdin:
     request = json.loads(line)
@@ -366,7 +366,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     step: str,
     change: str,
 ) -> None:
-    import avis_cli.writers.masks as masks_writer
+    import avis_cli.writers.mask_images as masks_writer
     import avis_cli.writers.overlay as overlay_writer
 
     source = Path(shutil.copy(videos / "a.mp4", tmp_path / "clip.mp4"))

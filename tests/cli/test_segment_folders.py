@@ -20,7 +20,7 @@ import pytest
 from media_factory import make_clip
 
 import avis_cli
-import avis_cli.writers.tracks as tracks_writer
+import avis_cli.writers.tracks_json as tracks_writer
 from avis_cli.cli import console
 from avis_cli.cli.main import main
 from avis_cli.errors import MediaError, WeightsError

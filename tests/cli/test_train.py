@@ -10,7 +10,7 @@ from train_examples import small_dataset
 
 from avis_cli.cli.main import main
 from avis_cli.models.avism.recipe import AvismRecipe
-from avis_cli.train.request import chosen_recipe
+from avis_cli.train.train_request import chosen_recipe
 
 
 @pytest.fixture(scope="module")

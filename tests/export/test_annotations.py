@@ -20,8 +20,8 @@ from pycocotools.coco import COCO
 from writers_examples import boxes_result
 
 from avis_cli.errors import AnnotationError, MediaError, UsageError
+from avis_cli.export.export_request import Request
 from avis_cli.export.formats import FORMATS, export
-from avis_cli.export.request import Request
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
 

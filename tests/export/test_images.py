@@ -14,8 +14,8 @@ from pycocotools import mask as coco_mask
 from writers_examples import boxes_result
 
 from avis_cli.errors import OutputError
+from avis_cli.export.export_request import Request
 from avis_cli.export.formats import FORMATS, export
-from avis_cli.export.request import Request
 from avis_cli.results.clip import ClipResult, Track
 from avis_cli.writers.style import track_colour
 

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from writers_examples import boxes_result
 
+from avis_cli.export.export_request import clip_name, plain
 from avis_cli.export.formats import FORMATS, export
-from avis_cli.export.request import clip_name, plain
 from avis_cli.results.clip import ClipResult, Track
 
 

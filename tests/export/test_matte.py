@@ -14,10 +14,10 @@ from media_factory import make_clip
 from writers_examples import boxes_result
 
 from avis_cli.errors import AnnotationError, OutputError, UsageError
+from avis_cli.export.export_request import Request
 from avis_cli.export.formats import FORMATS, export
-from avis_cli.export.request import Request
 from avis_cli.media import alpha, decode
-from avis_cli.media.clip import Frame
+from avis_cli.media.clip_info import Frame
 from avis_cli.results.clip import ClipResult
 
 SIZE = (64, 48)

@@ -24,14 +24,14 @@ import avis_cli
 from avis_cli.errors import AvisError, OutputError
 from avis_cli.inference import mask_frames as feature_store
 from avis_cli.inference import memory, track_accumulator, windows
-from avis_cli.inference.frames import Sampling
+from avis_cli.inference.clip_frames import Sampling
 from avis_cli.inference.mask_frames import FeatureStore
 from avis_cli.inference.segment_clip import ClipMasks, ClipSettings, segment_clip
 from avis_cli.inference.windows import Plan, choose_window, in_windows
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.tokens import FrameTokens, TrackQueries
 from avis_cli.results.disk_backed_masks import DiskBackedMasks, MaskFile
-from avis_cli.writers.tracks import write_tracks
+from avis_cli.writers.tracks_json import write_tracks
 
 CONFIG = PRESETS["avism-tiny"]
 HEIGHT, WIDTH = 32, 64

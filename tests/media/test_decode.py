@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from media_factory import ORIENTATIONS, make_clip, numbered_image, read_number, turn, variable_times
 
-from avis_cli.media.clip import ClipInfo, Frame
+from avis_cli.media.clip_info import ClipInfo, Frame
 from avis_cli.media.decode import FrameReader, probe
 
 NTSC = Fraction(30_000, 1001)

@@ -18,7 +18,7 @@ import pytest
 from media_factory import CLICK_EVERY, click_times, make_clip, read_number, variable_times
 
 from avis_cli.errors import MediaError, OutputError
-from avis_cli.media.clip import ClipInfo, Frame
+from avis_cli.media.clip_info import ClipInfo, Frame
 from avis_cli.media.decode import FrameReader, probe, read_waveform
 from avis_cli.media.encode import missing_encoders, write_video
 

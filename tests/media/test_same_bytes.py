@@ -17,7 +17,7 @@ import sys
 from fractions import Fraction
 import numpy as np
 from avis_cli.media.alpha import write_video_with_alpha
-from avis_cli.media.clip import ClipInfo, Frame
+from avis_cli.media.clip_info import ClipInfo, Frame
 from avis_cli.media.encode import write_video
 
 path, width, height, count = sys.argv[1], 854, 480, int(sys.argv[2])

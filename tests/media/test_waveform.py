@@ -16,7 +16,7 @@ from scipy.io import wavfile
 
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.media import sound
-from avis_cli.media.clip import Waveform
+from avis_cli.media.clip_info import Waveform
 from avis_cli.media.decode import probe, read_waveform
 from avis_cli.media.waveform import read_sound
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from avis_cli.errors import AnnotationError, AvisError
-from avis_cli.media.clip import AudioInfo, ClipInfo
+from avis_cli.media.clip_info import AudioInfo, ClipInfo
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult, Track
-from avis_cli.results.description import ModelInfo, Source, SourceAudio
-from avis_cli.writers.masks import write_masks
+from avis_cli.results.source import ModelInfo, Source, SourceAudio
+from avis_cli.writers.mask_images import write_masks
 
 HEIGHT, WIDTH = 6, 8
 

@@ -15,10 +15,10 @@ import avis_cli
 from avis_cli.errors import AnnotationError
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult, Track
-from avis_cli.results.description import ModelInfo, Source
 from avis_cli.results.frame import FrameResult
 from avis_cli.results.reader import read_result
 from avis_cli.results.semantic import ClassMap, SemanticResult
+from avis_cli.results.source import ModelInfo, Source
 
 MASK = run_length.encode(np.eye(6, 8, dtype=bool))
 SOURCE = Source("clip.mp4", 8, 6, 0, 1.0, "25/1", None)

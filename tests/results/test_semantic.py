@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from avis_cli.errors import AnnotationError
 from avis_cli.results import run_length
-from avis_cli.results.description import ModelInfo, Source, SourceAudio
 from avis_cli.results.semantic import ClassMap, SemanticResult
+from avis_cli.results.source import ModelInfo, Source, SourceAudio
 
 HEIGHT, WIDTH = 6, 8
 

@@ -10,7 +10,7 @@ import pytest
 from train_examples import bright_clip, small_dataset
 
 from avis_cli.datasets.aviseg import read_training_split
-from avis_cli.datasets.synth.dataset import clip_seed, make_clip
+from avis_cli.datasets.synth.clips import clip_seed, make_clip
 from avis_cli.errors import AnnotationError, MediaError
 from avis_cli.train.clips import FolderSource, collate
 

@@ -18,8 +18,8 @@ from avis_cli.train.distributed import Processes
 from avis_cli.train.log import read_log
 from avis_cli.train.loop import LoopEvents, LoopSettings, TrainingLoop
 from avis_cli.train.optimizer import MovingAverage
-from avis_cli.train.request import Budget, Pace
 from avis_cli.train.run_state import RunState
+from avis_cli.train.train_request import Budget, Pace
 
 SLOPE = (3.0, 4.0)  # the gradient of the loss, of norm 5
 

@@ -19,11 +19,11 @@ from avis_cli.hub import weights_file
 from avis_cli.inference.loading import load_model
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.training import BatchShape
+from avis_cli.train.initial_weights import start
 from avis_cli.train.log import read_log
-from avis_cli.train.request import Budget, Pace, TrainRequest, chosen_recipe
 from avis_cli.train.run import train
 from avis_cli.train.run_state import CHECKPOINT, read_checkpoint
-from avis_cli.train.weights import start
+from avis_cli.train.train_request import Budget, Pace, TrainRequest, chosen_recipe
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from writers_examples import boxes_result
 
 from avis_cli.errors import UsageError
-from avis_cli.media.clip import Waveform
+from avis_cli.media.clip_info import Waveform
 from avis_cli.results.clip import ClipResult
 from avis_cli.writers.draw import OverlayPainter, label_text
 from avis_cli.writers.patch import rounded_box

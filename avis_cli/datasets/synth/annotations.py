@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from avis_cli.datasets.aviseg import OBJECTS_FORMAT, OBJECTS_VERSION, picture_name
 from avis_cli.datasets.synth import category_entries
-from avis_cli.datasets.synth.dataset import Split, SynthClip
+from avis_cli.datasets.synth.clips import Split, SynthClip
 from avis_cli.datasets.synth.schedule import ActiveInterval
 from avis_cli.results import run_length
 

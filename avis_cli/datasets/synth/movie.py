@@ -8,11 +8,11 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from avis_cli.datasets.synth.dataset import SynthClip
-from avis_cli.datasets.synth.render import SceneRenderer
-from avis_cli.datasets.synth.soundtrack import write_wave
+from avis_cli.datasets.synth.clips import SynthClip
+from avis_cli.datasets.synth.mix import write_wave
+from avis_cli.datasets.synth.render_frames import SceneRenderer
 from avis_cli.media import encode
-from avis_cli.media.clip import SAMPLE_RATE, AudioInfo, ClipInfo, Frame
+from avis_cli.media.clip_info import SAMPLE_RATE, AudioInfo, ClipInfo, Frame
 
 FRAME_RATE = 25  # pictures per second: every whole second has its picture
 _GRAIN = 0.25  # share of the scene's grain that is left: new in every picture, it is what a movie's bits go into

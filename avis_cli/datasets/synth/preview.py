@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from avis_cli.datasets.synth import name_of
 from avis_cli.datasets.synth.canvas import Colour
-from avis_cli.datasets.synth.dataset import SynthClip, clip_seed, make_clip
+from avis_cli.datasets.synth.clips import SynthClip, clip_seed, make_clip
 from avis_cli.datasets.synth.layout import SplitRequest
 from avis_cli.files.atomic import output_file
-from avis_cli.media.clip import SAMPLE_RATE
+from avis_cli.media.clip_info import SAMPLE_RATE
 
 _WINDOW, _HOP, _POINTS = 400, 160, 512  # samples: 25 ms every 10 ms
 _BANDS, _LOW, _HIGH = 96, 80.0, 7800.0  # Hz

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.signal import butter, sosfilt
 
 from avis_cli.datasets.synth import name_of
-from avis_cli.media.clip import SAMPLE_RATE
+from avis_cli.media.clip_info import SAMPLE_RATE
 
 Samples = NDArray[np.float32]
 

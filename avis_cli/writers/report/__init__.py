@@ -3,7 +3,7 @@
 Each page is one file that needs no network and opens from disk.
 """
 
-from avis_cli.writers.report.clip import report_clip
+from avis_cli.writers.report.clip_report import report_clip
 from avis_cli.writers.report.index import Summary, read_summary, write_index
 from avis_cli.writers.report.page import write_report
 

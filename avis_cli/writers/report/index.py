@@ -15,7 +15,7 @@ from typing import Any
 from avis_cli.errors import AnnotationError, OutputError
 from avis_cli.files.strict_json import Node, parse
 from avis_cli.results.clip import ClipResult, Track
-from avis_cli.results.description import MAX_SECONDS
+from avis_cli.results.source import MAX_SECONDS
 from avis_cli.writers.report.page_data import clip_span, seconds_covered
 from avis_cli.writers.report.template import link, render
 from avis_cli.writers.timeline import track_name

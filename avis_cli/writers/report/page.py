@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from avis_cli.media.clip import Waveform
+from avis_cli.media.clip_info import Waveform
 from avis_cli.results.clip import ClipResult, Track
 from avis_cli.writers.colours import text_colour
 from avis_cli.writers.report.index import Summary, short_label

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from avis_cli.media.clip import Waveform
+from avis_cli.media.clip_info import Waveform
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
 from avis_cli.results.run_length import RunLength

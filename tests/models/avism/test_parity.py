@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
-from avis_cli.inference.masks import Candidates, MaskQuality, MaskSizes, candidates, decode_masks
+from avis_cli.inference.decode_masks import Candidates, MaskQuality, MaskSizes, candidates, decode_masks
 from avis_cli.models.avism import checkpoint
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.avism.network import Avism

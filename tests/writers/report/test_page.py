@@ -21,7 +21,7 @@ from writers_examples import boxes_result
 
 from avis_cli.errors import OutputError
 from avis_cli.media import decode
-from avis_cli.media.clip import Waveform
+from avis_cli.media.clip_info import Waveform
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
 from avis_cli.writers.report import Summary, read_summary, report_clip, write_index, write_report

@@ -19,16 +19,16 @@ from avis_cli.datasets.truth import read_truth
 from avis_cli.errors import AnnotationError, MediaError, UsageError
 from avis_cli.files.checksum import sha256_of
 from avis_cli.files.json_file import DEFAULT_MAX_BYTES
-from avis_cli.inference.frames import StillFrames, network_size
+from avis_cli.inference.clip_frames import StillFrames, network_size
 from avis_cli.inference.model import Model
 from avis_cli.inference.segment_clip import ClipSettings, Embedder, segment_clip
-from avis_cli.media.clip import Waveform
+from avis_cli.media.clip_info import Waveform
 from avis_cli.media.waveform import read_sound
 from avis_cli.options import SegmentOptions
 from avis_cli.progress import Progress, silent
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
-from avis_cli.results.description import Source
+from avis_cli.results.source import Source
 from avis_cli.segment import describe, listen
 from avis_cli.version import __version__
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from avis_cli.datasets.synth import schedule
 from avis_cli.datasets.synth.background import Background, Occluder
 from avis_cli.datasets.synth.canvas import Canvas, Colour, arc
-from avis_cli.datasets.synth.draw import draw
+from avis_cli.datasets.synth.draw_objects import draw
 from avis_cli.datasets.synth.looks import EXTENT, SIZE, Pose
 from avis_cli.datasets.synth.scenes import Scene, SceneObject, stream
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.media import decode
-from avis_cli.media.clip import ClipInfo
+from avis_cli.media.clip_info import ClipInfo
 from avis_cli.media.container import open_file
 
 BATCH = 4  # frames in the network at once: enough to keep the cores busy, little enough for small machines

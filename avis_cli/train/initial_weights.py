@@ -17,7 +17,7 @@ from avis_cli.models import Preset, find_preset
 from avis_cli.models.description import describe
 from avis_cli.nn import vggish
 from avis_cli.nn.vggish import load_vggish
-from avis_cli.train.request import TrainRequest
+from avis_cli.train.train_request import TrainRequest
 
 NAME = "model.safetensors"
 PRETRAINED = "pretrained.safetensors"  # as the pre-training losses alone left them

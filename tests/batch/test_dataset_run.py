@@ -16,12 +16,12 @@ import torch
 from PIL import Image
 
 import avis_cli
-from avis_cli.batch import dataset as run
-from avis_cli.batch.dataset import DatasetOptions, hear_clip, read_embeddings
+from avis_cli.batch import dataset_run as run
+from avis_cli.batch.dataset_run import DatasetOptions, hear_clip, read_embeddings
 from avis_cli.batch.results_list import ResultsList, is_complete
 from avis_cli.datasets.synth.layout import SplitRequest, write_split
 from avis_cli.errors import AnnotationError, AvisError, MediaError, OutputError, UsageError
-from avis_cli.inference.frames import StillFrames, network_size, read_still
+from avis_cli.inference.clip_frames import StillFrames, network_size, read_still
 from avis_cli.inference.model import Model
 from avis_cli.media.waveform import read_sound
 from avis_cli.progress import silent

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.errors import MediaError
-from avis_cli.media.clip import ClipInfo
+from avis_cli.media.clip_info import ClipInfo
 from avis_cli.media.decode import FrameReader
 from avis_cli.results.clip import ClipResult
 from avis_cli.writers.overlay import overlay_span, overlay_waveform

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.datasets.synth import schedule
-from avis_cli.datasets.synth.render import SceneRenderer
+from avis_cli.datasets.synth.mix import soundtrack
+from avis_cli.datasets.synth.render_frames import SceneRenderer
 from avis_cli.datasets.synth.scenes import Scene, plan_scene
-from avis_cli.datasets.synth.soundtrack import soundtrack
 from avis_cli.errors import UsageError
 
 Split = Literal["train", "val", "test", "sample"]

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 from avis_cli.files.numbers import ratio
 from avis_cli.files.strict_json import LARGEST, Node
-from avis_cli.media.clip import ClipInfo
+from avis_cli.media.clip_info import ClipInfo
 from avis_cli.results.run_length import MAX_PIXELS
 
 MAX_SIDE = 1 << 16  # pixels; a larger picture in a file is damage, not video

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from avis_cli.inference.masks import MaskQuality, MaskSizes, candidates, decode_masks
+from avis_cli.inference.decode_masks import MaskQuality, MaskSizes, candidates, decode_masks
 
 
 def plain(embed: Tensor, features: Tensor, sizes: MaskSizes) -> tuple[Tensor, Tensor]:

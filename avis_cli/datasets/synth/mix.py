@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from avis_cli.datasets.synth.scenes import OffScreenSource, Scene, SceneObject, stream
 from avis_cli.datasets.synth.voices import Samples, fade_in_out, noise, sample_count, sample_times, voice
-from avis_cli.media.clip import SAMPLE_RATE
+from avis_cli.media.clip_info import SAMPLE_RATE
 
 
 def write_wave(path: Path, waveform: NDArray[np.float32]) -> None:

@@ -12,9 +12,9 @@ from writers_examples import boxes_result
 
 from avis_cli.errors import OutputError
 from avis_cli.results.clip import ClipResult, Track
-from avis_cli.writers.masks import write_masks
+from avis_cli.writers.mask_images import write_masks
 from avis_cli.writers.style import track_colour
-from avis_cli.writers.tracks import write_tracks
+from avis_cli.writers.tracks_json import write_tracks
 
 
 def test_one_palette_image_per_mask_frame(tmp_path: Path) -> None:
