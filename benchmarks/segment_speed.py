@@ -15,12 +15,16 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from fractions import Fraction
 
 import torch
-from avis_cli.inference.mask_pass import MaskPass
 from random_model import random_model
 
+from avis_cli.inference.clip_frames import Sampling
+from avis_cli.inference.mask_frames import MaskFrame
 from avis_cli.inference.model import Model
+from avis_cli.inference.tracked_window import TrackedWindow, WindowSettings
+from avis_cli.inference.windows import TokenWindow
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.tokens import FrameTokens
 
@@ -49,11 +53,13 @@ def clip_seconds(model: Model, frames: torch.Tensor, audio: torch.Tensor, tracks
     queries = model.track(tokens)
     tracked = time.perf_counter()
     threshold = float(queries.class_logits.softmax(-1)[:, :-1].flatten().topk(tracks).values[-1]) - 1e-9
-    masks = MaskPass(model, tokens, queries, OUTPUT, threshold, gate=False)
-    for features in tokens.mask_features:
-        masks.frame(features)
-    drawn = time.perf_counter()
-    return [localized - start, tracked - localized, drawn - tracked]
+    sampling = Sampling(Fraction(1), Fraction(1))
+    settings = WindowSettings(OUTPUT, threshold, gated=False)
+    window = TrackedWindow(model, TokenWindow(0, tokens, True), sampling, settings, None)
+    ready = time.perf_counter()
+    for number, features in enumerate(tokens.mask_features):
+        window.draw(MaskFrame(Fraction(number), lambda _, features=features: features))  # type: ignore[misc]
+    return [localized - start, tracked - localized, time.perf_counter() - ready]
 
 
 def main() -> None:

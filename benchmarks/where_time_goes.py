@@ -26,7 +26,6 @@ from unittest import mock
 
 import torch
 import torch.nn.functional as F
-from avis_cli.inference.mask_pass import MaskPass
 from long_video import SAMPLE, make_video
 from random_model import random_model
 from torch import Tensor
@@ -35,9 +34,10 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 import avis_cli
-from avis_cli.inference import segment_clip as find
-from avis_cli.inference.clip_frames import VideoPicture
+from avis_cli.inference import segment_clip
+from avis_cli.inference.clip_frames import VideoFrames
 from avis_cli.inference.model import Model
+from avis_cli.inference.tracked_window import TrackedWindow
 from avis_cli.media import decode
 from avis_cli.writers.mask_images import write_masks
 from avis_cli.writers.overlay import overlay_clip
@@ -88,15 +88,13 @@ def pipeline(model: Model, clip: Path, mask_fps: float) -> dict[str, float]:
             patched = clock.timed(f"network: {name}", getattr(owner, name))
             stack.enter_context(mock.patch.object(owner, name, patched))
         stack.enter_context(mock.patch.object(model, "track", clock.timed("network: track", model.track)))
-        stack.enter_context(mock.patch.object(MaskPass, "frame", clock.timed("network: masks", MaskPass.frame)))
-        windows = clock.timed_items("decode", VideoPicture.windows)
-        stack.enter_context(mock.patch.object(VideoPicture, "windows", windows))
-        stack.enter_context(mock.patch.object(find, "encoded", clock.timed("run lengths", find.encoded)))
+        masks = clock.timed("network: masks", TrackedWindow.draw)
+        stack.enter_context(mock.patch.object(TrackedWindow, "draw", masks))
+        stack.enter_context(mock.patch.object(VideoFrames, "batches", clock.timed_items("decode", VideoFrames.batches)))
+        encoded = clock.timed("run lengths", segment_clip.encoded)
+        stack.enter_context(mock.patch.object(segment_clip, "encoded", encoded))
         segment = clock.timed("the rest of segment()", avis_cli.segment)
-        segment(clip, model, mask_fps=mask_fps, gate=False)
-        network_done = dict(clock.seconds)
-        result = avis_cli.segment(clip, avis_cli.load_model(), mask_fps=mask_fps)
-        clock.seconds = defaultdict(float, network_done)
+        result = segment(clip, model, mask_fps=mask_fps, gate=False)
         clock.timed("tracks.json", write_tracks)(Path(folder, "tracks.json"), result)
         clock.timed("mask images", write_masks)(Path(folder, "masks"), result)
         overlay = clock.timed("overlay: decode, draw, encode", overlay_clip)

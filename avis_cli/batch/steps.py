@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avis_cli.batch import model_choice as network
+from avis_cli.batch import model_choice
 from avis_cli.batch.cancel import CancelToken, with_cancellation
 from avis_cli.batch.events import EventSink, progress_of, warner
 from avis_cli.batch.job import FoundTrack, Job, Outcome, RunSettings, concerns_all
@@ -185,7 +185,7 @@ class JobSteps:
         with self._weights_lock:
             if self._weights is None:
                 settings = self._settings
-                self._weights = network.find_weights(
+                self._weights = model_choice.find_weights(
                     settings.model, offline=settings.offline, note=self._events.note, progress=self._progress(None)
                 )
             return self._weights
@@ -193,7 +193,7 @@ class JobSteps:
     def _load(self, weights: ResolvedWeights, worker: int) -> Model:
         if worker not in self._models:
             device = self._settings.devices[worker]
-            self._models[worker] = network.load(weights, device, self._options.precision, self._events.warn)
+            self._models[worker] = model_choice.load(weights, device, self._options.precision, self._events.warn)
         return self._models[worker]
 
 

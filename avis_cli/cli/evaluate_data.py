@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from avis_cli.batch import model_choice as network
+from avis_cli.batch import model_choice
 from avis_cli.cli import console
 from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.options import SegmentOptions
@@ -84,7 +84,7 @@ class DataRun:
         from avis_cli.files.json_file import DEFAULT_MAX_BYTES
 
         given = self.options
-        model = network.load(self._weights, self.device, given.precision, console.warn)
+        model = model_choice.load(self._weights, self.device, given.precision, console.warn)
         options = DatasetOptions(
             given.threshold, given.gate, given.mute, self.null_empty, self.overwrite,
             self.max_bytes or DEFAULT_MAX_BYTES,
@@ -96,4 +96,4 @@ class DataRun:
     @cached_property
     def _weights(self) -> ResolvedWeights:
         with progress_bar() as progress:
-            return network.find_weights(self.model, offline=self.offline, note=console.note, progress=progress)
+            return model_choice.find_weights(self.model, offline=self.offline, note=console.note, progress=progress)

@@ -56,7 +56,8 @@ class FrameLevel(AblatedModel):
         features = network.features(frames)
         state = network.localizer(features, audio)[-1]
         masks = network.localizer.mask_features(features)
-        return FrameTokens(state, network.localizer.class_head(state), audio, masks, frames.shape[-2:])
+        size = (frames.shape[-2], frames.shape[-1])
+        return FrameTokens(state, network.localizer.class_head(state), audio, masks, size)
 
     @torch.inference_mode()
     def track(self, tokens: FrameTokens) -> TrackQueries:

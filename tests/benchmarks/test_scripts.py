@@ -1,0 +1,46 @@
+"""Every benchmark starts, and what it measures is the code as it is: each script says how it is called."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from paths import ROOT
+
+SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py"))
+
+
+def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize("script", [name for name in SCRIPTS if name != "random_model.py"])
+def test_it_imports_and_says_how_it_is_called(script: str) -> None:
+    done = run(script, "--help")
+    assert done.returncode == 0, done.stderr
+    assert script in done.stdout
+
+
+def test_speed_is_measured_of_every_step(tmp_path: Path) -> None:
+    done = run("segment_speed.py", "--preset", "avism-tiny", "--frames", "2", "--runs", "1", "--tracks", "3")
+    assert done.returncode == 0, done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("| 0 |")]
+    steps = [float(cell) for cell in row.split("|")[3:7]]
+    assert all(seconds >= 0 for seconds in steps)
+    assert steps[3] == pytest.approx(sum(steps[:3]), abs=0.003)
+
+
+@pytest.mark.slow
+def test_every_part_of_a_run_is_clocked(tmp_path: Path) -> None:
+    """A second of video through the whole pipeline: no part may be missing from the table."""
+    import media_factory
+
+    clip = tmp_path / "clip.mp4"
+    media_factory.make_clip(clip, size=(96, 64), fps=4, seconds=2, audio="tone")
+    done = run("where_time_goes.py", "--clip", str(clip), "--preset", "avism-tiny")
+    assert done.returncode == 0, done.stderr
+    for part in ("decode", "network: localize", "network: track", "network: masks", "run lengths", "overlay"):
+        assert part in done.stdout
