@@ -419,3 +419,35 @@ def test_a_machine_without_memory_is_told_of_in_one_line(tmp_path: Path, tiny_we
     assert enough == "done"
     assert len(others) == 2
     assert all(line == "done" or line.startswith("refused: ") for line in others)
+
+
+class Faint(World):
+    """Everything is heard with the same value."""
+
+    value = 0.55
+
+    def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
+        return torch.full((len(queries), len(tokens)), self.value)
+
+
+@pytest.mark.parametrize(("threshold", "heard"), [(0.5, True), (0.6, False)])
+def test_the_gate_opens_at_the_threshold_that_travels_with_the_model(threshold: float, heard: bool) -> None:
+    world = Faint(scene(8), 8)
+    world.config = replace(world.config, gate_threshold=threshold)
+    drawn = [mask for masks in run(world).masks for mask in masks if mask is not None]
+    assert bool(drawn) == heard
+
+
+class FirstOnly(World):
+    """Only the first window's tracks have a mask."""
+
+    def track(self, tokens: FrameTokens) -> TrackQueries:
+        tracks = super().track(tokens)
+        return tracks if len(self.windows) == 1 else replace(tracks, mask_embed=tracks.mask_embed * 0)
+
+
+def test_the_earlier_window_draws_up_to_the_middle_of_what_two_share() -> None:
+    """Windows of 12 share 6 token frames, 6 to 11: from 9 on the later window draws, which has nothing to draw."""
+    found = run(FirstOnly([Thing(0, 0, during((0, 18)))], 18), window=12, gate=False)
+    shown = [second for second in range(18) if any(masks[second] is not None for masks in found.masks)]
+    assert shown == list(range(9))
