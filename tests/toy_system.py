@@ -52,7 +52,7 @@ class ToyLoss(NamedTuple):
     total: Tensor
 
     def numbers(self) -> dict[str, float]:
-        return {"total": float(self.total)}
+        return {"total": float(self.total.detach())}
 
 
 class ToyLearner(Learner):

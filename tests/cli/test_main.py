@@ -212,8 +212,8 @@ def test_closed_streams_are_no_failure(clip: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_in_the_middle_leaves_nothing(tmp_path: Path, clip: Path, number: int) -> None:
     code = (
-        "import sys, time\n"
-        "from avis_cli import hub, segment\n"
+        "import importlib, sys, time\n"
+        "from avis_cli import hub\n"
         "from avis_cli.inference import loading\n"
         "from avis_cli.hub import ResolvedWeights\n"
         "from pathlib import Path\n"
@@ -222,7 +222,7 @@ def test_a_signal_in_the_middle_leaves_nothing(tmp_path: Path, clip: Path, numbe
         "def busy(*_, **__):\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(60)\n"
-        "segment.segment = busy\n"
+        "importlib.import_module('avis_cli.segment').segment = busy\n"
         "from avis_cli.cli.main import run\n"
         "run()"
     )

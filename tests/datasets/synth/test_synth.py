@@ -19,17 +19,17 @@ from avis_cli.datasets.aviseg import SplitPaths
 from avis_cli.datasets.synth import IDS, NAMES, name_of, schedule, stats
 from avis_cli.datasets.synth.annotations import annotate
 from avis_cli.datasets.synth.canvas import Canvas
-from avis_cli.datasets.synth.dataset import SMALLEST_VISIBLE, SPLITS, SynthClip, clip_seed, make_clip
-from avis_cli.datasets.synth.draw import draw
+from avis_cli.datasets.synth.clips import SMALLEST_VISIBLE, SPLITS, SynthClip, clip_seed, make_clip
+from avis_cli.datasets.synth.draw_objects import draw
 from avis_cli.datasets.synth.layout import SplitRequest, write_split
 from avis_cli.datasets.synth.looks import Pose, random_appearance
+from avis_cli.datasets.synth.mix import soundtrack
 from avis_cli.datasets.synth.preview import contact_sheet, log_mel
-from avis_cli.datasets.synth.render import SceneRenderer
+from avis_cli.datasets.synth.render_frames import SceneRenderer
 from avis_cli.datasets.synth.scenes import Scene, plan_scene
-from avis_cli.datasets.synth.soundtrack import soundtrack
 from avis_cli.datasets.synth.voices import voice
 from avis_cli.errors import AnnotationError, OutputError, UsageError
-from avis_cli.media.clip import SAMPLE_RATE
+from avis_cli.media.clip_info import SAMPLE_RATE
 from avis_cli.results import run_length
 
 SMALL = (80, 48)
