@@ -22,6 +22,9 @@ EXTENSIONS = (
 # names that mean a device on Windows, whatever follows the first dot
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[1-9\u00b9\u00b2\u00b3]) *(\.|\Z)", re.IGNORECASE)
 
+OWN_FOLDER = ".avis"
+"""What the folder of results is called behind the name of a video that lies where it would go."""
+
 _LONGEST = 255  # bytes of a name, on nearly every file system
 
 
@@ -83,10 +86,21 @@ def collect(
             if identity in sources:
                 continue
             sources.add(identity)
-            target = _free(output.joinpath(*map(safe_name, place.parts)), targets)
+            target = output.joinpath(*map(safe_name, place.parts))
+            if _is_same_file(target, source):
+                target = target.with_name(_with(target.name, "", OWN_FOLDER))
+                note(f"{source}: the results go to {target}{os.sep}, since its own name is taken by the video itself")
+            target = _free(target, targets)
             targets.add(_key(target))
             found.jobs.append(Job(source, target))
     return found
+
+
+def _is_same_file(target: Path, source: Path) -> bool:
+    try:
+        return target.samefile(source)
+    except (OSError, ValueError):  # one of them is not there, or no name at all
+        return False
 
 
 def safe_name(name: str) -> str:

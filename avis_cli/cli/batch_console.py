@@ -6,9 +6,11 @@ import json
 from types import TracebackType
 from typing import Any
 
-from avis_cli.batch.job import Job, Outcome
+from avis_cli.batch.job import FoundTrack, Job, Outcome
 from avis_cli.cli import console
 from avis_cli.cli.progress_bars import Bars, BatchProgress
+
+SHOWN_TRACKS, SHOWN_INTERVALS = 6, 3  # in the line that says what was found
 
 
 class ConsoleEvents:
@@ -57,12 +59,40 @@ class ConsoleEvents:
             return
         if outcome.status == "skipped":
             console.note(f"{job.source}: done before, skipped")
+        elif not self._many:
+            console.note(_in_words(outcome))
         self._step()
         console.result(json.dumps(_summary(outcome)) if self._as_json else str(job.target))
 
     def _step(self) -> None:
         if isinstance(self._bars, BatchProgress):
             self._bars.step()
+
+
+def _in_words(outcome: Outcome) -> str:
+    """One line on what was found: ``2 objects: car 98 %, 2.0-4.0 s; bell 97 %, 0.0-1.0 s``."""
+    if not outcome.found:
+        return f"nothing found that sounds; {_what_to_try(outcome)}"
+    objects = "1 object" if len(outcome.found) == 1 else f"{len(outcome.found)} objects"
+    shown = "; ".join(map(_track_in_words, outcome.found[:SHOWN_TRACKS]))
+    more = len(outcome.found) - SHOWN_TRACKS
+    return f"{objects}: {shown}{f'; and {more} more' if more > 0 else ''}"
+
+
+def _track_in_words(track: FoundTrack) -> str:
+    intervals = ", ".join(f"{start:.1f}-{end:.1f}" for start, end in track.sounding[:SHOWN_INTERVALS])
+    more = ", ..." if len(track.sounding) > SHOWN_INTERVALS else ""
+    return f"{track.category} {100 * track.score:.0f} %, {intervals}{more} s"
+
+
+def _what_to_try(outcome: Outcome) -> str:
+    """A lower threshold helps a model that knows what the clip shows; the bundled one rather does not."""
+    from avis_cli.hub.manifest import load_manifest
+
+    entry = None if outcome.weights is None else load_manifest().models.get(outcome.weights[0])
+    if entry is not None and entry.bundled:
+        return f"{entry.name} was trained on {entry.trained_on}; `avis weights list` shows models for real videos"
+    return "a lower --threshold finds less certain objects"
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:

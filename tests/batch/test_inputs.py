@@ -151,3 +151,13 @@ def test_shards_part_the_inputs_whatever_their_order(count: int) -> None:
 def test_a_shard_that_is_none(text: str) -> None:
     with pytest.raises(UsageError, match="expected i/n"):
         Shard.parse(text)
+
+
+def test_results_never_take_the_place_of_the_video_itself(videos: Path) -> None:
+    notes: list[str] = []
+    found = collect([videos / "b.mp4", videos / "A.MKV"], videos, note=notes.append)
+    assert [job.target for job in found.jobs] == [videos / "b.mp4.avis", videos / "A.MKV.avis"]
+    assert notes[0].startswith(f"{videos / 'b.mp4'}: the results go to {videos / 'b.mp4.avis'}{os.sep}")
+    assert collect([videos], videos, recursive=True).jobs[0].target == videos / "A.MKV.avis"
+    (other,) = collect([Path("other/b.mp4")], videos).jobs
+    assert other.target == videos / "b.mp4", "another video of that name is in the way, and is said to be"
