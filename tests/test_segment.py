@@ -16,7 +16,7 @@ from PIL import Image
 import avis_cli
 import avis_cli.inference.clip_frames
 from avis_cli.errors import MediaError, UsageError
-from avis_cli.inference import mask_frames as feature_store
+from avis_cli.inference import mask_frames
 from avis_cli.inference.clip_frames import network_size
 from avis_cli.media import decode
 from avis_cli.results import run_length
@@ -89,8 +89,8 @@ def test_windows_and_memory_limits_change_nothing(clip: Path, tiny_model: Any, m
     monkeypatch.setattr(avis_cli.inference.clip_frames, "BATCH", 1)
     monkeypatch.setattr(pipeline, "SOUND_SECONDS", 2)
     # two frames' features are kept, those of the other four are computed again
-    two = feature_store.Limits(memory_bytes=2 * 32 * 48 * 80 * 4 + 1, file_bytes=0)
-    monkeypatch.setattr(feature_store, "Limits", lambda: two)
+    two = mask_frames.FeatureLimits(memory_bytes=2 * 32 * 48 * 80 * 4 + 1, file_bytes=0)
+    monkeypatch.setattr(mask_frames, "FeatureLimits", lambda: two)
     assert_same(run(clip, tiny_model), reference)
 
 

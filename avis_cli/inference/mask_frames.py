@@ -29,7 +29,7 @@ FILE_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
-class Limits:
+class FeatureLimits:
     """How much is kept; beyond it features are computed again."""
 
     memory_bytes: int = MEMORY_BYTES
@@ -40,8 +40,8 @@ class Limits:
 class FeatureStore:
     """Mask features of token frames by the frame's time until they are taken, as many as the limits allow."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+    def __init__(self, limits: FeatureLimits | None = None) -> None:
+        self._limits = limits or FeatureLimits()
         self._kept: dict[Fraction, Tensor] = {}
         self._spilled = _Spilled(self._limits.file_bytes)
         self._bytes = 0

@@ -14,9 +14,8 @@ from avis_cli.models.training import AudioAblation, Recipe
 from avis_cli.progress import Progress
 from avis_cli.train.clips import ClipSource
 from avis_cli.train.initial_weights import NAME, PRETRAINED, Start, save_model
-from avis_cli.train.predict import predict
 from avis_cli.train.run_state import RunState
-from avis_cli.train.validate import GATES, Validation, best_gate, validate
+from avis_cli.train.validate import GATES, METRICS, Validation, ValidationRequest
 from avis_cli.version import __version__
 
 BETWEEN_CLIPS = 40  # of a validation during the run; the one at the end sees all
@@ -81,11 +80,11 @@ class RunOutputs:
         network = state.network
         device = next(network.parameters()).device
         model = Model(network, vggish=self.start.audio_network, device=device)
-        count = len(self.source) if clips is None else clips
-        predicted = predict(model, self.source, count, self.record.audio, self.on_progress)
+        count = len(self.source) if clips is None else min(clips, len(self.source))
+        request = ValidationRequest(self.source, count, self.record.audio, gates)
+        found = METRICS[self.start.preset.system.training().metrics](model, request, self.on_progress)
         network.train(network is state.learner.network)
-        found = best_gate(predicted, gates) if network.config.gate else validate(predicted, None)
-        self.on_note(f"validation on {len(predicted.predictions)} clips after step {state.step}: {found.summary()}")
+        self.on_note(f"validation on {count} clips after step {state.step}: {found.summary()}")
         return found
 
     def _save(self, network: Any, found: Validation | None, name: str = NAME) -> None:

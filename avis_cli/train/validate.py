@@ -4,7 +4,7 @@ shows: whether two sounding instances of one category become two tracks, and sil
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,11 @@ from scipy.optimize import linear_sum_assignment
 from avis_cli.datasets.tracks import Dataset, Mask, PredictedTrack, TruthTrack, Video
 from avis_cli.evaluate.instances.scores import evaluate_dataset
 from avis_cli.evaluate.report.scores_file import document_of
-from avis_cli.train.predict import Predicted
+from avis_cli.inference.protocols import ClipModel
+from avis_cli.models.training import AudioAblation, Metrics
+from avis_cli.progress import Progress, silent
+from avis_cli.train.clips import ClipSource
+from avis_cli.train.predict import Predicted, predict
 
 GATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)  # thresholds that are tried
 OVERLAP = 0.5  # IoU above which a track, or a silent object, counts as found
@@ -50,6 +54,29 @@ class Validation:
     def summary(self) -> str:
         """One line, corrected meaning."""
         return ", ".join(f"{name} {value:.2f}" for name, value in self.numbers().items())
+
+
+@dataclass(frozen=True)
+class ValidationRequest:
+    """What to validate on: the first ``clips`` of ``source``, heard as ``audio`` lets the network, with the best of
+    ``gates`` where the network has a gate."""
+
+    source: ClipSource
+    clips: int
+    audio: AudioAblation
+    gates: tuple[float, ...] = GATES
+
+
+def validate_instances(model: ClipModel, request: ValidationRequest, on_progress: Progress = silent) -> Validation:
+    """The metrics of tracks in whole clips."""
+    predicted = predict(model, request.source, request.clips, request.audio, on_progress)
+    return best_gate(predicted, request.gates) if model.config.gate else validate(predicted, None)
+
+
+METRICS: dict[Metrics, Callable[[ClipModel, ValidationRequest, Progress], Validation]] = {
+    "instances": validate_instances,
+}
+"""How the networks of a system are validated, by what its ``Training.metrics`` says."""
 
 
 def validate(predicted: Predicted, gate: float | None) -> Validation:

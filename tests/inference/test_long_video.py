@@ -22,8 +22,7 @@ from writers_examples import Box, boxes_result
 
 import avis_cli
 from avis_cli.errors import AvisError, OutputError
-from avis_cli.inference import mask_frames as feature_store
-from avis_cli.inference import memory, track_accumulator, windows
+from avis_cli.inference import mask_frames, memory, track_accumulator, windows
 from avis_cli.inference.clip_frames import Sampling
 from avis_cli.inference.mask_frames import FeatureStore
 from avis_cli.inference.segment_clip import ClipMasks, ClipSettings, segment_clip
@@ -227,18 +226,18 @@ FRAME_BYTES = 5 * HEIGHT * WIDTH * 4
 @pytest.mark.parametrize(
     "limits",
     [
-        feature_store.Limits(3 * FRAME_BYTES, file_bytes=0),
-        feature_store.Limits(memory_frames=3, file_bytes=0),
-        feature_store.Limits(0, 0, 0),
-        feature_store.Limits(3 * FRAME_BYTES, file_bytes=4 * FRAME_BYTES),
-        feature_store.Limits(0, 0),
+        mask_frames.FeatureLimits(3 * FRAME_BYTES, file_bytes=0),
+        mask_frames.FeatureLimits(memory_frames=3, file_bytes=0),
+        mask_frames.FeatureLimits(0, 0, 0),
+        mask_frames.FeatureLimits(3 * FRAME_BYTES, file_bytes=4 * FRAME_BYTES),
+        mask_frames.FeatureLimits(0, 0),
     ],
 )
 def test_features_there_is_no_room_for_wait_in_a_file_or_are_computed_again(
-    monkeypatch: pytest.MonkeyPatch, limits: feature_store.Limits
+    monkeypatch: pytest.MonkeyPatch, limits: mask_frames.FeatureLimits
 ) -> None:
     expected = content(run(World(scene(40), 40), window=20))
-    monkeypatch.setattr(feature_store, "Limits", lambda: limits)
+    monkeypatch.setattr(mask_frames, "FeatureLimits", lambda: limits)
     assert content(run(World(scene(40), 40), window=20)) == expected
 
 

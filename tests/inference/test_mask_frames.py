@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from avis_cli.inference.mask_frames import FeatureStore, Limits
+from avis_cli.inference.mask_frames import FeatureLimits, FeatureStore
 
 SIZE = 3 * 4 * 5 * 4  # bytes of a frame's features
 
@@ -23,8 +23,11 @@ def times(count: int, start: int = 0) -> list[Fraction]:
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("limits", [Limits(), Limits(memory_bytes=2 * SIZE), Limits(memory_frames=2), Limits(0, 0)])
-def test_what_is_taken_is_what_was_kept(limits: Limits, kind: torch.dtype) -> None:
+@pytest.mark.parametrize(
+    "limits",
+    [FeatureLimits(), FeatureLimits(memory_bytes=2 * SIZE), FeatureLimits(memory_frames=2), FeatureLimits(0, 0)],
+)
+def test_what_is_taken_is_what_was_kept(limits: FeatureLimits, kind: torch.dtype) -> None:
     store, features = FeatureStore(limits), frames(6, kind)
     store.keep(times(6), features)
     for time, expected in zip(times(6), features, strict=True):
@@ -37,13 +40,13 @@ def test_what_is_taken_is_what_was_kept(limits: Limits, kind: torch.dtype) -> No
 
 
 def test_beyond_all_limits_nothing_is_kept() -> None:
-    store = FeatureStore(Limits(memory_frames=1, file_bytes=2 * SIZE))
+    store = FeatureStore(FeatureLimits(memory_frames=1, file_bytes=2 * SIZE))
     store.keep(times(5), frames(5))
     assert [store.take(time) is not None for time in times(5)] == [True, True, True, False, False]
 
 
 def test_room_is_given_back() -> None:
-    store = FeatureStore(Limits(memory_frames=1, file_bytes=2 * SIZE))
+    store = FeatureStore(FeatureLimits(memory_frames=1, file_bytes=2 * SIZE))
     features = frames(30)
     for start in range(0, 30, 3):
         store.keep(times(3, start), features[start : start + 3])
@@ -55,7 +58,7 @@ def test_room_is_given_back() -> None:
 
 
 def test_what_was_kept_does_not_change_with_its_source() -> None:
-    store, features = FeatureStore(Limits(memory_frames=1)), frames(2)
+    store, features = FeatureStore(FeatureLimits(memory_frames=1)), frames(2)
     store.keep(times(2), features)
     features.zero_()
     assert all(torch.equal(store.take(time), frame) for time, frame in zip(times(2), frames(2), strict=True))  # type: ignore[arg-type]
@@ -66,6 +69,6 @@ def test_a_full_disk_costs_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    store = FeatureStore(Limits(memory_frames=1))
+    store = FeatureStore(FeatureLimits(memory_frames=1))
     store.keep(times(3), frames(3))
     assert [store.take(time) is not None for time in times(3)] == [True, False, False]
