@@ -103,14 +103,14 @@ def run_dataset(
     return output
 
 
-def run_clip(model: Model, clip: ClipFiles, options: DatasetOptions) -> ClipResult:
-    """What ``model`` finds in one video of a dataset."""
+def run_clip(model: Model, clip: ClipFiles, options: DatasetOptions, window: int | None = None) -> ClipResult:
+    """What ``model`` finds in one video of a dataset. ``window``: token frames tracked together, None for all: whoever
+    compares scores wants the tracker to see the whole video, as published."""
     video, fps = clip.video, Fraction(model.config.fps)
     size = video.height, video.width
     frames = StillFrames(clip.frames, fps, size, network_size(*size, model.config.short_side, model.config.long_side))
     embed = hear_clip(model, clip.sound, video.length)
-    # one window, as published: whoever compares scores wants the tracker to see the whole video
-    settings = ClipSettings(size, options.threshold, options.gate, window=video.length)
+    settings = ClipSettings(size, options.threshold, options.gate, window=window or video.length)
     found = segment_clip(model, frames, embed, settings)
     source = Source(video.name, video.width, video.height, 0, float(video.length / fps), f"{fps.numerator}/1", None)
     return describe(model, source, frames.sampling, options.threshold, found)
