@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from fractions import Fraction
@@ -62,7 +63,9 @@ def tracks_of(folder: Path) -> ClipResult:
 
 def test_writes_overlay_masks_and_tracks_and_prints_their_folder(run: Run, clip: Path, tmp_path: Path) -> None:
     target = tmp_path / "out" / "clip.mp4"
-    assert run(clip, "--no-gate") == (0, f"{target}\n", "")
+    code, printed, err = run(clip, "--no-gate")
+    assert (code, printed) == (0, f"{target}\n")
+    assert re.fullmatch(r"avis: \d+ objects: \w+ \d+ %, 0\.0-2\.0 s; .*; and \d+ more\n", err)
     names = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     assert names == {"overlay.mp4", "tracks.json", "report.html", "masks/000000.png", "masks/000001.png", ".avis.json"}
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["clip.mp4"]
@@ -366,7 +369,8 @@ def test_without_a_model_one_line_says_what_the_default_knows(
     monkeypatch.setattr(hub, "resolve", lambda *_, **__: found)
     assert main(["segment", str(clip), "-o", str(tmp_path / "out"), "--only", "tracks"]) == 0
     others = "`avis weights list` shows the others and how to get them"
-    assert capfd.readouterr().err == f"avis: avism-tiny: trained on cartoons; {others}\n"
+    first, *_ = capfd.readouterr().err.splitlines()
+    assert first == f"avis: avism-tiny: trained on cartoons; {others}"
 
 
 @pytest.mark.parametrize(

@@ -235,8 +235,12 @@ def test_a_file_where_the_output_folder_should_be(
         printed, err = capfd.readouterr()
         assert (printed, err.count("\n")) == ("", 1)
         assert "cannot be written: Not a directory; choose another place with -o" in err
-    assert main(["segment", str(path), "-o", str(tmp_path)]) == 2  # results would take the input's place
+    other = tmp_path / "other" / path.name
+    other.parent.mkdir()
+    shutil.copy(path, other)
+    assert main(["segment", str(other), "-o", str(tmp_path)]) == 2  # results would take another video's place
     assert "is a file, expected a folder for results" in capfd.readouterr().err
+    shutil.rmtree(other.parent)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 

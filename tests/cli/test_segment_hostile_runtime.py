@@ -87,7 +87,10 @@ def test_auto_leaves_such_a_gpu_out_and_says_so(
     out = clip.parent / "out"
     assert main(["segment", str(clip), "-o", str(out), "--model", str(tiny_weights), "--only", "tracks"]) == 0
     warning = f"avis: warning: the GPU cannot be used, the CPU is: {reason}\n"
-    assert capfd.readouterr() == (f"{out / 'clip.mp4'}\n", warning)
+    printed, err = capfd.readouterr()
+    assert printed == f"{out / 'clip.mp4'}\n"
+    assert err.startswith(warning)
+    assert err.count("\n") == 2, "and what was found"
     with pytest.warns(RuntimeWarning, match="the GPU cannot be used, the CPU is: "):
         model = avis_cli.load_model(tiny_weights, device="auto")
     assert model.device.type == "cpu"
