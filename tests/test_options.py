@@ -252,3 +252,9 @@ def test_a_new_setting_is_its_declaration(
 def test_a_reader_says_what_can_be_meant() -> None:
     with pytest.raises(RefusedError, match="pixels from 0 to 100"):
         Number(0, 100, "pixels")(101)
+
+
+def test_an_end_at_the_start_is_no_part_of_a_clip() -> None:
+    with pytest.raises(UsageError, match="start 2 end 2, expected an end after the start"):
+        SegmentOptions(start=2, end=2)
+    assert SegmentOptions(start=2, end="2.001").end is not None

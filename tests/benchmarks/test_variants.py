@@ -16,7 +16,7 @@ from avis_cli.inference.model import Model
 from avis_cli.models.training import AudioAblation
 from avis_cli.nn.audio import log_mel_patches, token_windows
 from avis_cli.train.clips import RawClip
-from avis_cli.train.predict import predict
+from avis_cli.train.predict import candidates_of, predict, predict_clip
 from avis_cli.train.validate import Validation
 
 
@@ -105,3 +105,13 @@ def test_the_frame_level_alone_is_linked_by_either_means(model: Model, clips: Cl
         found = score(model, clips, VARIANTS[name])
         assert drawn(found) > 0
         assert found.gate is None
+
+
+def test_scores_made_from_the_evidence_are_those_of_the_clip(model: Model, clips: Clips) -> None:
+    for number in range(len(clips)):
+        clip = clips.read(number, ())
+        found = candidates_of(model, clip)
+        tracks = predict_clip(model, clip, AudioAblation()).tracks(None)
+        expected = sorted(score for score in found.scores if score > 0.3)
+        assert sorted(track.score for track in tracks) == pytest.approx(expected, abs=1e-6)
+        assert tracks
