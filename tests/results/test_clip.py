@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damaged_json import ANYTHING, put_anywhere
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -268,20 +269,10 @@ def test_text_that_is_not_the_format(text: str, message: str) -> None:
         ClipResult.from_json(text)
 
 
-@given(
-    st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), st.lists),
-    st.data(),
-)
+@given(ANYTHING, st.data())
 def test_no_value_anywhere_escapes_as_another_error(value: Any, data: st.DataObject) -> None:
     document: Any = json.loads(example().to_json())
-    place = document
-    while True:
-        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
-        if isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
-            place = place[key]
-            continue
-        place[key] = value
-        break
+    put_anywhere(document, value, data)
     try:
         result = ClipResult.from_json(json.dumps(document))
     except AnnotationError:

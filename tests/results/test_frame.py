@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damaged_json import ANYTHING, put_anywhere
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,20 +124,10 @@ def test_a_wrong_field_is_named(path: str, value: Any, message: str) -> None:
     assert str(caught.value).startswith(f"line 1: {message}")
 
 
-@given(
-    st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), st.lists),
-    st.data(),
-)
+@given(ANYTHING, st.data())
 def test_no_value_anywhere_escapes_as_another_error(value: Any, data: st.DataObject) -> None:
     document: Any = json.loads(example().to_json())
-    place = document
-    while True:
-        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
-        if isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
-            place = place[key]
-            continue
-        place[key] = value
-        break
+    put_anywhere(document, value, data)
     try:
         result = FrameResult.from_json(json.dumps(document))
     except AnnotationError:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from damaged_json import ANYTHING, put_anywhere
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -150,20 +151,10 @@ def test_a_pixel_of_two_classes_is_refused() -> None:
         SemanticResult.from_json(both.to_json())
 
 
-@given(
-    st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), st.lists),
-    st.data(),
-)
+@given(ANYTHING, st.data())
 def test_no_value_anywhere_escapes_as_another_error(value: Any, data: st.DataObject) -> None:
     document: Any = json.loads(example().to_json())
-    place = document
-    while True:
-        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))
-        if isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
-            place = place[key]
-            continue
-        place[key] = value
-        break
+    put_anywhere(document, value, data)
     try:
         result = SemanticResult.from_json(json.dumps(document))
     except AnnotationError:

@@ -1,4 +1,4 @@
-"""The tiny network's own ear: log-mel patch -> audio embedding, by four convolutions."""
+"""The tiny network's own audio encoder: log-mel patch -> audio embedding, by four convolutions."""
 
 from __future__ import annotations
 
