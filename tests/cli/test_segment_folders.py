@@ -290,7 +290,7 @@ def test_a_failure_in_any_thread_is_told_and_costs_one_input(
     monkeypatch.setattr(pipeline, "segment", compute)
     code, printed, err = run(videos, "--device", devices)
     assert code == 3
-    assert sorted(printed.splitlines()) == [str(tmp_path / "out" / name) for name in ("a.mp4", "deep/c.mp4")]
+    assert sorted(printed.splitlines()) == [str(tmp_path / "out" / name) for name in ("a.mp4", "deep/c.mp4")], err
     assert f"avis: {videos / 'b.mp4'}: unexpected failure: ZeroDivisionError: a bug; " in err
     assert sorted(os.listdir(tmp_path / "out")) == ["a.mp4", "deep", "run.json"]
 
