@@ -30,7 +30,7 @@ def find_system(family: str) -> System:
     """The system called ``family``. Raises WeightsError if there is none."""
     if family not in SYSTEMS:
         raise WeightsError(
-            f"weights of the family {family!r}, expected one of {', '.join(SYSTEMS)}", hint="update avis-cli"
+            f"weights of the family {family[:80]!r}, expected one of {', '.join(SYSTEMS)}", hint="update avis-cli"
         )
     module, _, name = SYSTEMS[family].partition(":")
     system: System = getattr(import_module(module), name)()
@@ -52,7 +52,7 @@ def find_preset(name: str) -> Preset:
     for system in systems():
         if name in system.presets:
             return Preset(system, system.presets[name])
-    raise UsageError(f"no preset is named {name!r}", hint=f"there are {', '.join(preset_names())}")
+    raise UsageError(f"no preset is named {name[:80]!r}", hint=f"there are {', '.join(preset_names())}")
 
 
 def recognise(names: Collection[str]) -> Preset:
