@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -37,6 +38,8 @@ def open_decoder(stream: Any, path: str | os.PathLike[str], max_pixels: int) -> 
     try:
         context.open(strict=False)
     except (av.FFmpegError, ValueError) as error:
+        if getattr(error, "errno", None) in (errno.ENOMEM, errno.EAGAIN):  # the latter: none for its threads
+            raise MemoryError from error
         raise MediaError(f"the {context.name} decoder cannot read its video stream ({error})", file=path) from error
 
 
