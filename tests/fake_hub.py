@@ -23,6 +23,7 @@ class FakeHub:
     ``only_get``: misbehave in downloads only. ``cut``: bytes left out at the end of each download. ``announce_less``:
     announce the cut length rather than the whole one. ``swap``: bytes to send instead. ``portal``: send a login page.
     ``drip``: seconds before each byte of a download; ``drip_headers``: and before each byte of any answer's headers.
+    ``pause``: seconds before each answer.
     """
 
     url: str = ""
@@ -40,9 +41,11 @@ class FakeHub:
     large_files: bool = True
     drip: float = 0.0
     drip_headers: bool = False
+    pause: float = 0.0
 
     def answer(self, handler: BaseHTTPRequestHandler, method: str) -> None:
         self.requests.append((method, handler.path, handler.headers.get("authorization")))
+        time.sleep(self.pause)
         if self.drip and (self.drip_headers or method == "GET"):
             self._drip(handler)
         elif self._fails(method):

@@ -78,10 +78,13 @@ def test_the_reckoning_does_not_depend_on_the_pieces(text: str, pieces: int) -> 
     assert abs(whole - parts) <= 100 * pieces
 
 
+@pytest.mark.parametrize("pieces", [1, 3, 7])
+@pytest.mark.parametrize("before", ["", '"', "\\", '"\\' * 50])
 @pytest.mark.parametrize("signs", ["[", "{", ":", ",", "[[[{{{:::,,,"])
-def test_signs_inside_texts_cost_what_characters_do(signs: str) -> None:
-    plain, odd = json.dumps(["x" * 10_000]).encode(), json.dumps([(signs * 10_000)[:10_000]]).encode()
-    assert cost_of(plain) == cost_of(odd)
+def test_signs_inside_texts_cost_what_characters_do(signs: str, before: str, pieces: int) -> None:
+    plain = json.dumps([before + "x" * 10_000]).encode()
+    odd = json.dumps([before + (signs * 10_000)[:10_000]]).encode()
+    assert cost_of(plain, pieces) == cost_of(odd, pieces)
 
 
 @pytest.fixture
@@ -122,13 +125,20 @@ def test_packed_annotations_of_any_size_are_read(small: None, tmp_path: Path) ->
 
 def test_what_does_not_fit_into_memory_is_refused(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "gt.json"
-    path.write_text(DENSE["lists"] * 1)
+    path.write_text(DENSE["lists"])
     monkeypatch.setattr(memory, "free", lambda: 3 << 20)
     with pytest.raises(AnnotationError, match="more than 3 MiB of memory when it is read, 3 MiB are free; split"):
         read_json(path)
     for enough in (1 << 30, None):
         monkeypatch.setattr(memory, "free", lambda enough=enough: enough)
         assert len(read_json(path).value) == 50_001
+
+
+def test_each_piece_is_reckoned_once(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "gt.json"
+    path.write_text("[" + "[]," * 1_000_000 + "[]]")  # 25 times its length, in three pieces
+    monkeypatch.setattr(memory, "free", lambda: 90 << 20)
+    assert len(read_json(path).value) == 1_000_001
 
 
 LIMITED = """
