@@ -3,7 +3,8 @@
 Plans are made in whole seconds, because truth is given per second: the frame at second i belongs to the sound in
 [i, i + 1). An interval starts a little before its first second and ends a little before its last one is over, so a
 second holds either nearly all or nearly nothing of an interval and never about half. A second counts as sounding when
-at least ``ENOUGH`` of it does. `unaligned` moves the borders off the seconds, as sounds outside this world begin and end.
+at least ``ENOUGH`` of it does. `unaligned` moves the borders to anywhere in a second, as sounds outside this world
+begin and end.
 """
 
 from __future__ import annotations
