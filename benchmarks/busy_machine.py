@@ -5,7 +5,8 @@
 
 `avis segment` of a clip, or any other command, in which ``{out}`` stands for an empty folder. Each run is a process of
 its own: settings are read once, when PyTorch is loaded. Prints medians in seconds and, for each setting, the ratio to
-the same setting on the idle machine. The settings take turns, so that a change of the machine's speed meets all of them.
+the same setting on the idle machine. The settings take turns, so that a change of the machine's speed meets
+all of them.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     avis synth world --split test --videos 10 --frames 60 --seed 21
     python benchmarks/seams.py world [--model avism-tiny] [--windows 0 24 18 14 12] [--without audio]
 
-``--without`` leaves out a term by which windows are joined: overlap or audio. For each window length in token frames (0: the whole clip) the tracks found, those of the truth, identity switches and
-scores in corrected meaning.
+``--without`` leaves out a term by which windows are joined: overlap or audio. For each window length in token frames
+(0: the whole clip) the tracks found, those of the truth, identity switches and scores in corrected meaning.
 """
 
 from __future__ import annotations
