@@ -106,7 +106,7 @@ def test_a_folder_with_a_bad_file_gives_the_rest_a_table_and_a_record(
     assert (record["format"], record["version"]) == ("avis-run", 1)
     assert record["tool"] == f"avis-cli {avis_cli.__version__}"
     assert record["weights"]["sha256"] == hashlib.sha256(tiny_weights.read_bytes()).hexdigest()
-    assert (record["settings"]["threshold"], record["settings"]["only"]) == ("0.05", ["tracks"])
+    assert (record["settings"]["threshold"], record["settings"]["only"]) == (0.05, ["tracks"])
     entries = {entry["output"]: entry for entry in record["inputs"]}
     assert list(entries) == ["a.mp4", "b.mp4", "bad.mp4", "deep/c.mp4"]
     for name in NAMES:
