@@ -42,14 +42,9 @@ class Format(str, Enum):
     ("Score a results list against AVISeg's annotations", "avis evaluate --gt test.json --pred results.json"),
     ("Score the results of avis segment", "avis evaluate --gt test.json --pred avis_out"),
     ("Run a model over a dataset and score it", "avis evaluate --data AVISeg --split test --model avism-r50-coco"),
-    (
-        "Keep the scores; show what went wrong",
-        "avis evaluate --gt test.json --pred results.json -o scores.json --worst 10",
-    ),
-    (
-        "Beside an earlier run and the published numbers",
-        "avis evaluate --gt test.json --pred results.json --compare scores.json --reference",
-    ),
+    ("Keep the scores; show what cost most", "avis evaluate --gt test.json --pred new.json -o scores.json --worst 10"),
+    ("Beside an earlier run", "avis evaluate --gt test.json --pred new.json --compare scores.json"),
+    ("Beside the published numbers", "avis evaluate --gt test.json --pred new.json --reference"),
 )
 @takes_options("threshold", "mute", "gate", "precision", panel=evaluate_data.MODEL)
 def evaluate(

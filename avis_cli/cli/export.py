@@ -47,8 +47,8 @@ class Target(str, Enum):
 @examples(
     ("Captions of who sounds when", "avis export avis_out/clip.mp4/tracks.json --to srt -o clip.srt"),
     ("A table of several results, one file for each", "avis export avis_out/*/tracks.json --to csv -o tables"),
-    ("Images and annotations for COCO tools", "avis export avis_out/clip.mp4/tracks.json --to coco --video clip.mp4"),
-    ("What sounds, cut out", "avis export avis_out/clip.mp4/tracks.json --to matte --video clip.mp4 -o clip.mov"),
+    ("Images and annotations for COCO tools", "avis export tracks.json --to coco --video clip.mp4"),
+    ("What sounds, cut out", "avis export tracks.json --to matte --video clip.mp4 -o clip.mov"),
 )
 def export(
     files: Annotated[list[Path], typer.Argument(metavar="TRACKS.json", help="What avis segment wrote.")],

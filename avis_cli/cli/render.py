@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @examples(
-    ("The overlay in another look", "avis render avis_out/clip.mp4/tracks.json clip.mp4 --style outline -o lines.mp4"),
+    ("The overlay in another look", "avis render tracks.json clip.mp4 --style outline -o lines.mp4"),
     ("The picture and the masks alone", "avis render tracks.json clip.mp4 --no-labels --no-strip -o plain.mp4"),
 )
 @takes_options("audio_track", "frame_rate", "audio", "max_pixels", "style", "alpha", "labels", "strip", "palette")

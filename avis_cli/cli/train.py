@@ -29,13 +29,11 @@ class TrainPrecision(str, Enum):
 
 
 @examples(
-    ("A small network, from scratch", "avis train --data clips --preset avism-tiny --out runs/tiny --minutes 30"),
-    ("Go on after a stop", "avis train --data clips --out runs/tiny --minutes 30 --resume"),
-    (
-        "Adapt a released network",
-        "avis train --data mine --preset avism-r50-coco --init avism-r50-coco --out runs/mine --steps 2000",
-    ),
-    ("On two GPUs", "torchrun --nproc-per-node 2 -m avis_cli train --data clips --out runs/two --steps 5000"),
+    ("A small network, from scratch", "avis train --data clips --preset avism-tiny --out run --minutes 30"),
+    ("Go on after a stop", "avis train --data clips --out run --minutes 30 --resume"),
+    ("Adapt a released network to data of your own", "avis train --data mine --out run --steps 2000 \\"),
+    ("", "  --preset avism-r50-coco --init avism-r50-coco"),
+    ("On two GPUs", "torchrun --nproc-per-node 2 -m avis_cli train --data clips --out run --steps 900"),
 )
 def train(
     data: Annotated[

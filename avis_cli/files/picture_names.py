@@ -20,7 +20,8 @@ def picture_names(folder: str | os.PathLike[str]) -> tuple[str, ...]:
     Raises MediaError where the folder cannot be read.
     """
     try:
-        names = os.listdir(folder)
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if not entry.is_dir()]
     except OSError as error:
         raise MediaError(f"cannot be read: {error.strerror or error}", file=folder) from None
     return tuple(sorted((name for name in names if is_picture(name)), key=natural_key))

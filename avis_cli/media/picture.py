@@ -73,7 +73,12 @@ def from_display_matrix(matrix: bytes) -> tuple[Orientation, bool]:
 
 def orientation_of(frame: Any) -> tuple[Orientation, bool]:
     """What makes a decoded picture upright as it says itself, and whether that is exact."""
-    for data in frame.side_data:
+    try:
+        every = list(frame.side_data)
+    except ValueError:  # PyAV 18 lists none of them where it does not know one, such as EXIF
+        turned = -round(frame.rotation / 90) % 4 * 90
+        return Orientation(turned), turned == -frame.rotation % 360
+    for data in every:
         if data.type.name == "DISPLAYMATRIX":
             return from_display_matrix(bytes(data))
     return Orientation(), True

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
+import warnings
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from avis_cli.errors import MediaError
 from avis_cli.files.picture_names import PICTURES, picture_names
-from avis_cli.media import packets, picture, streams
 from avis_cli.media.clip_info import ClipInfo
-from avis_cli.media.container import TooLargeError, open_decoder, open_file, open_media, require_size
-from avis_cli.media.packets import MAX_FAILURES_IN_A_ROW, Damage
+from avis_cli.media.container import TooLargeError, open_file, require_size
+from avis_cli.media.packets import MAX_FAILURES_IN_A_ROW
+
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 
 
 def folder_identity(folder: str | os.PathLike[str], names: tuple[str, ...]) -> tuple[int, int]:
@@ -41,9 +45,13 @@ def probe_pictures(folder: str | os.PathLike[str], rate: Fraction, max_pixels: i
         if found is not None:
             break
     else:
-        hint = f"it is damaged, or has more than {max_pixels} pixels (--max-pixels raises the limit)"
-        raise MediaError("not a picture that can be read", hint=hint, file=Path(folder, names[0]))
+        raise MediaError("not a picture that can be read", hint="copy it again", file=Path(folder, names[0]))
     image, codec = found
+    try:
+        identity = folder_identity(folder, names)
+    except OSError as error:  # a link that leads nowhere, most often
+        file = error.filename or folder
+        raise MediaError(f"cannot be read: {error.strerror or error}", file=file) from None
     return ClipInfo(
         file=os.fsdecode(folder),
         width=image.shape[1],
@@ -54,30 +62,36 @@ def probe_pictures(folder: str | os.PathLike[str], rate: Fraction, max_pixels: i
         audio=None,
         codec=codec,
         time_base=1 / rate,
-        identity=folder_identity(folder, names),
+        identity=identity,
         max_pixels=max_pixels,
         pictures=names,
     )
 
 
 def read_picture(path: Path, max_pixels: int) -> tuple[NDArray[np.uint8], str] | None:
-    """A picture file as upright RGB (H, W, 3), and its codec; None where it cannot be decoded.
+    """A picture file as upright RGB (H, W, 3), and its format; None where it cannot be decoded.
 
-    Raises MediaError for a file that cannot be opened at all, and for one of more than ``max_pixels``.
+    More than 8 bits are reduced to 8, transparency is dropped. Raises MediaError for a file that cannot be opened at
+    all, and for one of more than ``max_pixels``.
     """
-    with open_file(path):  # a file that is missing or may not be read is no damaged picture
-        pass
-    try:
-        with open_media(path, max_pixels=max_pixels) as container:
-            stream = streams.choose_video(container, path, [])
-            open_decoder(stream, path, max_pixels)
-            frame = next(packets.decode(container, stream, Damage()), None)
-            if frame is None:
-                return None
-            require_size(frame.width, frame.height, path, max_pixels)
-            orientation, _ = picture.orientation_of(frame)
-            return orientation.upright(picture.to_rgb(frame, frame.width, frame.height)), streams.codec_name(stream)
-    except TooLargeError:
-        raise
-    except MediaError:
-        return None
+    with open_file(path) as file:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow's about large pictures: the size is looked at here
+                image: Image.Image = Image.open(file, formats=_FORMATS)
+                # asked before anything is decoded: a file of a few bytes can claim any number of pixels
+                require_size(*image.size, path, max_pixels)
+                return _upright_rgb(image), (image.format or "picture").lower()
+        except Image.DecompressionBombError as error:
+            raise TooLargeError(" ".join(str(error).split()), file=path) from None
+        except (OSError, ValueError, SyntaxError, EOFError, struct.error, OverflowError):
+            return None
+
+
+def _upright_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """(H, W, 3), turned as the picture's EXIF says."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would cut off at 255
+        grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.array(image.convert("RGB"))

@@ -169,11 +169,7 @@ def visible(folder: Path) -> dict[str, str]:
 def visible_part(found: dict[str, str]) -> dict[str, str]:
     """The same of a tree that was looked at before."""
     hidden = (".avis-part-", "run", "index.html")
-    return {
-        name: mark
-        for name, mark in found.items()
-        if not any(part.startswith(hidden) for part in name.split("/"))
-    }
+    return {name: mark for name, mark in found.items() if not any(part.startswith(hidden) for part in name.split("/"))}
 
 
 @pytest.fixture
