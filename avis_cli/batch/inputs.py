@@ -190,8 +190,8 @@ def _picture_folders(path: Path, recursive: bool) -> Iterator[tuple[Path, Path]]
         if not recursive:
             break
     if not any_found:
-        hint = None if recursive else "--recursive looks into the folders below"
-        raise MediaError(f"a folder without pictures (looked for {' '.join(PICTURES)})", hint=hint, file=path)
+        below = None if recursive else "--recursive looks into the folders below"
+        raise MediaError(f"a folder without pictures (looked for {' '.join(PICTURES)})", hint=below, file=path)
 
 
 def _free(target: Path, taken: set[str]) -> Path:

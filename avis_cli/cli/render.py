@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,7 +67,8 @@ def _render(
 
     with output_file(output, overwrite=overwrite) as part:
         result = ClipResult.read(tracks)
-        info = decode.probe(clip, **{**options.reading, "frame_rate": _frame_rate(result, clip, options)})
+        options = replace(options, frame_rate=_frame_rate(result, clip, options))
+        info = decode.probe(clip, **options.reading)
         for warning in info.warnings:
             console.warn(warning)
         _require_same_clip(result, info, tracks)

@@ -109,7 +109,7 @@ AsJson = Annotated[
     ("A folder of videos, to be continued after a stop", "avis segment videos -r -o results --skip-existing"),
     ("Pictures of 25 a second, and their sound", "avis segment frames --frame-rate 25 --audio sound.wav"),
     ("A video that another program sends", "cat clip.mp4 | avis segment - -o out"),
-    ("On a GPU, at half the memory", "avis segment clip.mp4 --device cuda --precision bf16"),
+    ("On a GPU, in bfloat16", "avis segment clip.mp4 --device cuda --precision bf16"),
 )
 @takes_options()
 def segment(

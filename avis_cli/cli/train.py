@@ -33,7 +33,6 @@ class TrainPrecision(str, Enum):
     ("Go on after a stop", "avis train --data clips --out run --minutes 30 --resume"),
     ("Adapt a released network to data of your own", "avis train --data mine --out run --steps 2000 \\"),
     ("", "  --preset avism-r50-coco --init avism-r50-coco"),
-    ("On two GPUs", "torchrun --nproc-per-node 2 -m avis_cli train --data clips --out run --steps 900"),
 )
 def train(
     data: Annotated[
