@@ -27,7 +27,7 @@ progress and errors go to stderr, an error in one line. Exit codes: 0 all is wel
 sense; 3 some inputs of several failed; 130 interrupted.
 """
 _TAIL = """\
-`-h` and `--help` print what is here. `avis --version` (`-v`) prints the version, and `avis --install-completion` teaches
+`-h` and `--help` print what is here. `avis --version` (`-v`) prints the version, `avis --install-completion` teaches
 the shell to complete commands, options and the names that options take."""
 _COMPLETION = ("install_completion", "show_completion")  # Typer's own; what they say depends on the shell
 _DEFAULT = re.compile(r"\s*(?:\[default: (?P<square>.+)\]|\(default: (?P<round>.+)\)|Default: (?P<plain>.+?))\.?$")

@@ -50,11 +50,13 @@ def videos(clips: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(tiny_weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs ``avis segment --recursive`` into tmp_path/out, tracks only; gives exit code, stdout and stderr."""
+    """Runs ``avis segment``, of folders with --recursive, into tmp_path/out, tracks only; gives exit code, stdout and
+    stderr."""
 
     def call(*arguments: str | Path) -> tuple[int, str, str]:
         options = ["-o", tmp_path / "out", "--model", tiny_weights, "--threshold", "0.05", "--mask-fps", "1"]
-        options += ["--only", "tracks", "--recursive", "--no-gate"]
+        options += ["--only", "tracks", "--no-gate"]
+        options += ["--recursive"] if any(Path(argument).is_dir() for argument in arguments) else []
         code = main(["segment", *map(str, [*options, *arguments])])
         out, err = capfd.readouterr()
         return code, out, err
