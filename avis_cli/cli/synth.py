@@ -49,6 +49,9 @@ def synth(
     mp4: Annotated[
         bool, typer.Option("--mp4", help="Movies at 25 frames per second in place of JPEG and WAV.")
     ] = False,
+    unaligned: Annotated[
+        bool, typer.Option("--unaligned", help="Sounds begin and end anywhere, not at about whole seconds.")
+    ] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Write a contact sheet, SPLIT_preview.png.")] = False,
     stats: Annotated[bool, typer.Option("--stats", help="Print what cheats would score on the split.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers of --stats as JSON.")] = False,
@@ -77,7 +80,7 @@ def synth(
             if is_given:
                 raise UsageError(f"{name} without --videos", hint="no clips are made then")
     count = _ON_A_SHEET if videos is None else videos
-    request = SplitRequest(split.value, count, seed, frames, read_size(size), mp4)
+    request = SplitRequest(split.value, count, seed, frames, read_size(size), mp4, not unaligned)
     if videos is not None:
         _write(out, request, jobs, overwrite)
     if preview:
