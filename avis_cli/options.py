@@ -288,7 +288,7 @@ class SegmentOptions:
         None, Choice(FILLS),
         "Masks for the frames between those of --mask-fps (2 a second, if not given): flow carries them along by how "
         "the picture moves [default: none].",
-        metavar="none|flow", panel="Network",
+        metavar="none|flow", panel=FOUND,
     )  # fmt: skip
     start: Fraction = option(
         Fraction(0), seconds, "Begin there: seconds (12.5) or HH:MM:SS.s (0:00:12.5).", metavar="TIME"

@@ -75,7 +75,8 @@ def synth(
         raise UsageError("--json without --stats", hint="it is how the numbers of --stats are printed")
     if videos is None:
         making = {"--mp4": mp4, "--jobs": jobs is not None, "--overwrite": overwrite}
-        drawing = {} if preview else {"--seed": seed != 0, "--frames": frames != 10, "--size": size != "160x96"}
+        drawn = {"--seed": seed != 0, "--frames": frames != 10, "--size": size != "160x96", "--unaligned": unaligned}
+        drawing = {} if preview else drawn
         for name, is_given in {**making, **drawing}.items():
             if is_given:
                 raise UsageError(f"{name} without --videos", hint="no clips are made then")
