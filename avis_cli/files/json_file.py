@@ -14,6 +14,7 @@ from avis_cli import memory
 from avis_cli.errors import AnnotationError
 from avis_cli.files import strict_json
 from avis_cli.files.json_cost import JsonCost
+from avis_cli.files.missing import as_typed, why_missing
 from avis_cli.files.strict_json import Node
 
 DEFAULT_MAX_BYTES = 1 << 30  # of a limit that the user may set; parsed, JSON takes several times its size in memory
@@ -50,8 +51,8 @@ def _read_bytes(path: Path, limit: int | None) -> bytearray:
         if not path.is_file():
             folder, missing = path.is_dir(), not path.exists()
             kind = "a folder" if folder else "not a regular file"
-            cause = "no such file" if missing else f"{kind}, expected a JSON file"
-            raise AnnotationError(cause, file=path, usage=folder)
+            cause, hint = why_missing(path) if missing else (f"{kind}, expected a JSON file", None)
+            raise AnnotationError(cause, hint=hint, file=as_typed(path), usage=folder or hint is not None)
         if path.stat().st_size > max_bytes:
             raise _too_large(f"{path.stat().st_size} bytes, the limit is {max_bytes}", limit, path)
         with path.open("rb") as stream:

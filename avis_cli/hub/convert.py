@@ -49,6 +49,8 @@ def import_released(
     ``name``: which preset it is; told by the tensors' names if None. Every tensor has to match the preset's network.
     Raises WeightsError for a file that does not, UsageError if there is an import of that name already.
     """
+    if name is not None:
+        find_preset(name)  # a name that there is not is told before anything is read
     if vggish is not None:
         _check_name(vggish, progress)
     found = read_released(checkpoint, name)

@@ -273,7 +273,7 @@ def test_a_bug_met_by_one_input_does_not_cost_the_others(
 
 def test_what_every_input_would_meet_ends_the_run_at_once(run: Run, clip: Path, tmp_path: Path) -> None:
     other = shutil.copy(clip, tmp_path / "other.mp4")
-    for wrong, expected in ((["--model", "nonesuch"], 1), (["--fps", "5000"], 2)):
+    for wrong, expected in ((["--model", "nonesuch"], 2), (["--fps", "5000"], 2)):
         code, out, err = run(clip, other, *wrong)
         assert (code, out) == (expected, "")
         assert err.count("\n") == 1

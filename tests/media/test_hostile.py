@@ -111,7 +111,10 @@ def test_names_mean_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert len(list(FrameReader(name, clip))) == 5
         assert len(read_waveform(name, clip).samples) == 3200
         assert clip.file == os.fsdecode(name)
-    for name in ("http://127.0.0.1/x.mp4", "file:plain.mp4", "concat:plain.mp4|plain.mp4", "data:video/mp4;base64,AA"):
+    address = refusal("http://127.0.0.1/x.mp4")
+    assert str(address).startswith("http://127.0.0.1/x.mp4: an address on the network, not a file; download it first")
+    assert address.exit_code == 2
+    for name in ("file:plain.mp4", "concat:plain.mp4|plain.mp4", "data:video/mp4;base64,AA"):
         assert "no such file" in str(refusal(name))
 
 
