@@ -34,7 +34,7 @@ FPS = 30
 
 def write_clip(path: Path, clip: SynthClip) -> None:
     """``clip``, made at ``FPS`` frames a second, as a movie."""
-    _, height, width, _ = clip.images.shape
+    height, width = int(clip.images.shape[1]), int(clip.images.shape[2])
     info = ClipInfo(
         file=str(path), width=width, height=height, rotation=0, duration=Fraction(len(clip.images), FPS),
         frame_rate=Fraction(FPS), audio=AudioInfo(0, SAMPLE_RATE, 1),
