@@ -16,7 +16,16 @@ from fractions import Fraction
 from typing import Any, Literal, TypedDict, TypeVar
 
 from avis_cli.errors import UsageError
-from avis_cli.writers.style import DEFAULT_PALETTE, STYLES, DrawStyle, StyleName, palette, palette_names
+from avis_cli.writers.style import (
+    DEFAULT_PALETTE,
+    STRIPS,
+    STYLES,
+    DrawStyle,
+    StripPlace,
+    StyleName,
+    palette,
+    palette_names,
+)
 
 MAX_RATE = 1000  # frames per second anybody may ask for
 RESULTS = ("overlay", "masks", "tracks", "report")
@@ -161,12 +170,16 @@ def switch(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of ``names``."""
+    """One of ``names``. ``yes``, ``no``: what True and False stand for, None where they mean nothing."""
 
     names: tuple[str, ...]
+    yes: str | None = None
+    no: str | None = None
 
     def __call__(self, value: Any) -> str:
         name = value.value if isinstance(value, Enum) else value
+        if isinstance(value, bool):
+            name = self.yes if value else self.no
         if name not in self.names:
             raise RefusedError(f"one of {', '.join(self.names)}")
         return str(name)
@@ -309,7 +322,11 @@ class SegmentOptions:
         metavar="0..1", panel="Drawing", decides="drawing",
     )  # fmt: skip
     labels: bool = option(True, switch, "Name and score at each object.", panel="Drawing", decides="drawing")
-    strip: bool = option(True, switch, "The timeline at the bottom.", panel="Drawing", decides="drawing")
+    strip: str = option(
+        StripPlace.over.value, Choice(STRIPS, StripPlace.over.value, StripPlace.none.value),
+        "The timeline: over the bottom of the picture, below it (the video becomes taller), or none.",
+        panel="Drawing", decides="drawing",
+    )  # fmt: skip
     palette: str = option(
         DEFAULT_PALETTE, colours,
         "okabe-ito and tol-bright (for the colour-blind too), vivid, pastel, white, or colours of your own, one "
