@@ -227,6 +227,8 @@ class Declaration:
     ``read``: which values can be given. ``help``, ``metavar``, ``panel``: what the command line's help says of it, what
     stands there for the value, and under which heading. ``decides``: the ``result`` of a clip; how the ``network`` is
     loaded; which ``files`` are written of a result, the ``drawing`` in them; or ``nothing``, a limit only.
+    ``is_later``: it was added when results had been written without it, so its default is not recorded: what it does
+    not touch stays as it was, to the byte.
     """
 
     read: Read
@@ -234,6 +236,7 @@ class Declaration:
     metavar: str | None = None
     panel: str = "Clip"
     decides: Decides = "result"
+    is_later: bool = False
 
 
 def option(default: Any, read: Read, help: str, **more: Any) -> Any:
@@ -295,6 +298,11 @@ class SegmentOptions:
         60.0, Number(0, unit="seconds"),
         "What sounds again after longer than this, in another window, is a new object.",
         metavar="SECONDS", panel="Tracks",
+    )  # fmt: skip
+    clean: bool = option(
+        False, switch,
+        "Take specks and pinholes out of the masks: pieces and holes under 5 % of the mask and 0.1 % of the picture.",
+        panel="Tracks", is_later=True,
     )  # fmt: skip
     strict: bool = option(False, switch, "Fail where a frame cannot be decoded, instead of skipping it.")
     max_pixels: int | None = option(
@@ -365,15 +373,17 @@ class SegmentOptions:
         """
         return {
             name: json_value(getattr(self, name))
-            for name, declared, _ in declarations(type(self))
-            if declared.decides == "result"
+            for name, declared, default in declarations(type(self))
+            if declared.decides == "result" and not (declared.is_later and getattr(self, name) == default)
         }
 
     def understood(self) -> dict[str, Any]:
         """JSON values of all that decides what a run writes, as understood, not as typed: ``fps="2"`` is ``2.0``."""
         values: dict[str, Any] = {}
-        for name, declared, _ in declarations(type(self)):
+        for name, declared, default in declarations(type(self)):
             value = getattr(self, name)
+            if declared.is_later and value == default:
+                continue
             if declared.decides == "result":
                 values[name] = str(value)
             elif declared.decides in ("network", "files"):

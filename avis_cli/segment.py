@@ -75,7 +75,9 @@ def segment(
     def embed(times: Sequence[Fraction]) -> Tensor | NDArray[np.float32]:
         return listen(model, sound.during(times))(times)
 
-    wanted = ClipSettings((clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap)
+    wanted = ClipSettings(
+        (clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap, clean=options.clean
+    )
     found = segment_clip(model, frames, embed, wanted, progress, warn)
     if sound.silent:
         warn("the sound is silent from beginning to end: nothing can be heard")

@@ -50,6 +50,7 @@ some_settings = st.fixed_dictionaries(
         "max_tracks": st.none() | st.integers(1, 1000),
         "audio_track": st.none() | st.integers(0, 9) | st.sampled_from(["eng", "fra"]),
         "mute": st.booleans(),
+        "clean": st.booleans(),
         "gate": st.none() | st.booleans(),
         "max_gap": st.floats(0, 1e6) | st.just(math.inf),
         "precision": st.sampled_from(PRECISIONS),
@@ -137,7 +138,7 @@ def test_what_was_understood_can_be_given_again(given_: dict[str, Any]) -> None:
 def test_every_setting_that_decides_something_is_in_the_fingerprint() -> None:
     other = {
         "fps": 2, "mask_fps": "video", "start": 1, "end": 9, "threshold": 0.5, "max_tracks": 1, "audio_track": 1,
-        "allow_silent": True, "mute": True, "gate": True, "window": 9, "max_gap": 1, "strict": True, "max_pixels": 9,
+        "allow_silent": True, "mute": True, "gate": True, "window": 9, "max_gap": 1, "clean": True, "strict": True, "max_pixels": 9,
         "precision": "bf16", "only": "masks", "style": "mute", "alpha": 0.1, "labels": False, "strip": "below",
         "palette": "white",
     }  # fmt: skip
@@ -185,6 +186,13 @@ def test_errors_name_the_setting_and_on_the_command_line_the_flag(given_: dict[s
     assert isinstance(renamed, UsageError)
     for name in given_:
         assert f"--{name.replace('_', '-')} " in renamed.cause
+
+
+def test_a_later_setting_is_recorded_where_it_is_used() -> None:
+    assert "clean" not in SegmentOptions().recorded()
+    assert "clean" not in SegmentOptions(clean=False).understood()
+    assert SegmentOptions(clean=True).recorded()["clean"] is True
+    assert SegmentOptions(clean=True).understood()["clean"] == "True"
 
 
 def test_the_strip_can_be_switched_from_python() -> None:

@@ -156,9 +156,9 @@ class TestLabels:
         placed = place_labels(objects, (width, height), self.gap)
         rooms = [(p.x, p.y, p.x + p.patch.width, p.y + p.patch.height) for p in placed]
         for n, (left, top, right, bottom) in enumerate(rooms):
-            assert 0 <= left
+            assert left >= 0
             assert right <= width
-            assert 0 <= top
+            assert top >= 0
             assert bottom <= height
             assert not any(left < c and a < right and top < d and b < bottom for a, b, c, d in rooms[:n])
             x, y, w, h = owner[id(placed[n].patch)]
