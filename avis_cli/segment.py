@@ -89,7 +89,7 @@ def segment(
         warn(warning)
     source = Source.of(clip, frames.failures)
     result = describe(model, source, sampling, options.threshold, found, options.max_tracks)
-    return replace(result, options=options.recorded())
+    return replace(result, options=options.recorded(), video=os.path.abspath(os.fsdecode(path)))
 
 
 def choose_sampling(model: Model, options: SegmentOptions) -> Sampling:

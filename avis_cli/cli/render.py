@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,12 +14,8 @@ from avis_cli.cli.cancellable import cancellable
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.parameters import takes_options
 from avis_cli.cli.progress_bars import progress_bar
-from avis_cli.errors import AnnotationError, UsageError
+from avis_cli.errors import UsageError
 from avis_cli.options import SegmentOptions
-
-if TYPE_CHECKING:
-    from avis_cli.media.clip_info import ClipInfo
-    from avis_cli.results.clip import ClipResult
 
 
 @takes_options("audio_track", "max_pixels", "style", "alpha", "labels", "strip", "palette")
@@ -55,6 +51,7 @@ def _render(
 ) -> None:
     from avis_cli.files.atomic import output_file
     from avis_cli.media import decode
+    from avis_cli.outputs import require_same_clip
     from avis_cli.results.clip import ClipResult
     from avis_cli.writers.overlay import overlay_clip
 
@@ -63,16 +60,6 @@ def _render(
         info = decode.probe(clip, audio_track=options.audio_track, **options.limits)
         for warning in info.warnings:
             console.warn(warning)
-        _require_same_clip(result, info, tracks)
+        require_same_clip(result, info, tracks)
         with progress_bar(token) as progress:
             overlay_clip(part, result, info, style=options.draw, progress=progress, warn=console.warn)
-
-
-def _require_same_clip(result: ClipResult, info: ClipInfo, tracks: Path) -> None:
-    source = result.source
-    if (source.width, source.height) != (info.width, info.height):
-        raise AnnotationError(
-            f"its masks are {source.width}x{source.height} pixels, those of {info.file} {info.width}x{info.height}",
-            hint=f"give the clip it was made from ({source.file})",
-            file=tracks,
-        )

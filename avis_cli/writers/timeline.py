@@ -200,24 +200,26 @@ class Timeline:
             self._active = self._all_lanes(active=True)
             self._playhead = self._playhead_patch()
 
-    def draw(self, image: NDArray[np.uint8], time: float) -> None:
-        """Blend the strip as of ``time`` seconds over the bottom of ``image``, uint8 (H, W, 3)."""
+    def draw(self, image: NDArray[np.uint8], time: float | None) -> None:
+        """Blend the strip as of ``time`` seconds over the bottom of ``image``, uint8 (H, W, 3); None: all of it bright
+        and without a playhead."""
         place = self.layout
         if not place.height:
             return
         top = image.shape[0] - place.height
-        active = tuple(track.is_sounding(time) for track in self._tracks)
+        active = tuple(time is None or track.is_sounding(time) for track in self._tracks)
         if place.rest_lane:
-            active = *active, any(track.is_sounding(time) for track in self._rest)
-        x = self.column(time)
+            active = *active, time is None or any(track.is_sounding(time) for track in self._rest)
         if self._joined is None or self._joined[0] != active:
             self._joined = (active, self._join(active))
         self._joined[1].onto(image, 0, top)
+        x = float(place.width) if time is None else self.column(time)
         if place.wave:
             now = min(max(round(x), 0), place.width)
             self._wave_side(self._wave_played, 0, now).onto(image, 0, top)
             self._wave_side(self._wave_to_come, now, place.width).onto(image, now, top)
-        self._playhead.onto(image, round(x - self._playhead.width / 2), top)
+        if time is not None:
+            self._playhead.onto(image, round(x - self._playhead.width / 2), top)
 
     def column(self, time: float) -> float:
         """Horizontal place of a time, in pixels from the picture's left."""
