@@ -250,7 +250,13 @@ def test_the_scripts_masks_are_those_that_were_encoded(browser: Any) -> None:
     random = np.random.default_rng(1)
     masks = [random.random((37, 53)) < share for share in (0.0, 0.02, 0.5, 0.98, 1.0)]
     masks += [np.kron(random.random((5, 4)) < 0.5, np.ones((40, 70))).astype(bool)]
-    code = "([counts, height, width]) => { %s\n return [...maskPixels(counts, height, width)]; }"
+    code = """([counts, height, width]) => { %s
+      const pixels = new Array(height * width).fill(0);
+      for (const { column, top, bottom } of columnRuns(counts, height)) {
+        for (let y = top; y < bottom; y++) pixels[y * width + column]++;
+      }
+      return pixels;
+    }"""
     for mask in masks:
         pixels = page.evaluate(code % source("run_length.js"), [run_length.encode(mask)["counts"], *mask.shape])
         assert np.array_equal(np.array(pixels).reshape(mask.shape), mask)
@@ -538,7 +544,7 @@ def test_an_overlay_with_its_strip_below_keeps_its_shape(show: Any) -> None:
 
 def test_a_label_belongs_to_the_largest_piece(browser: Any) -> None:
     page = browser.new_page()
-    code = f"([counts, height]) => {{ {source('run_length.js')}\n return placeInLargestPiece(counts, height); }}"
+    code = f"([counts, height]) => {{ {source('run_length.js')}\n return placeInLargestPiece(columnRuns(counts, height)); }}"
     random = np.random.default_rng(2)
     masks = [np.kron(random.random((9, 14)) < share, np.ones((5, 4))).astype(bool) for share in (0.1, 0.3, 0.5, 0.7)]
     ring = np.ones((60, 60), dtype=bool)

@@ -20,26 +20,29 @@ function runsOf(counts) {
   return runs;
 }
 
-// 1 inside the mask, 0 outside, row by row; the runs go down the columns, outside first
-function maskPixels(counts, height, width) {
-  const pixels = new Uint8Array(height * width);
+// The pixels of a mask as runs within one column each, top included, bottom not, from left to right and down; runs go
+// down the columns, outside first.
+function columnRuns(counts, height) {
+  const runs = [];
   let at = 0;
   let inside = false;
   for (const run of runsOf(counts)) {
-    const end = Math.min(at + run, pixels.length);
-    if (inside) {
-      for (let n = at; n < end; n++) pixels[(n % height) * width + Math.floor(n / height)] = 1;
+    const end = at + run;
+    while (inside && at < end) {
+      const column = Math.floor(at / height);
+      const bottom = Math.min(end - column * height, height);
+      runs.push({ column, top: at - column * height, bottom, piece: runs.length });
+      at = column * height + bottom;
     }
     at = end;
     inside = !inside;
   }
-  return pixels;
+  return runs;
 }
 
 // Where in the largest piece of a mask its label belongs, [x, y] in pixels: at its centre of gravity, or as near above or
-// below as the piece is. Pieces are joined by edges or corners. Null for an empty mask.
-function placeInLargestPiece(counts, height) {
-  const runs = columnRuns(counts, height);
+// below as the piece is. Pieces are joined by edges or corners. ``runs``: of columns; none give null.
+function placeInLargestPiece(runs) {
   const root = (n) => {
     while (runs[n].piece !== n) n = runs[n].piece = runs[runs[n].piece].piece;
     return n;
@@ -67,23 +70,4 @@ function placeInLargestPiece(counts, height) {
   const inColumn = runs.filter((run, n) => run.column === x && root(n) === largest.root);
   const places = inColumn.map(({ top, bottom }) => Math.min(Math.max(y, top), bottom - 1));
   return [x, places.reduce((best, place) => (Math.abs(place - y) < Math.abs(best - y) ? place : best))];
-}
-
-// the mask's pixels as runs within one column each, top included, bottom not, from left to right and down
-function columnRuns(counts, height) {
-  const runs = [];
-  let at = 0;
-  let inside = false;
-  for (const run of runsOf(counts)) {
-    const end = at + run;
-    while (inside && at < end) {
-      const column = Math.floor(at / height);
-      const bottom = Math.min(end - column * height, height);
-      runs.push({ column, top: at - column * height, bottom, piece: runs.length });
-      at = column * height + bottom;
-    }
-    at = end;
-    inside = !inside;
-  }
-  return runs;
 }
