@@ -41,6 +41,13 @@ def test_a_pinhole_is_filled_and_a_hole_stays() -> None:
     assert clean_mask(mask) is mask
 
 
+def test_what_is_as_large_as_the_limit_is_not_under_it() -> None:
+    mask = boxes(OBJECT, (10, 10, 20, 20), size=(200, 500))  # 0.1 % are 100 pixels
+    assert clean_mask(mask) is mask
+    mask[10, 10] = False
+    assert np.array_equal(clean_mask(mask), boxes(OBJECT, size=(200, 500)))
+
+
 def test_of_a_small_object_only_what_is_small_beside_it_goes() -> None:
     mask = boxes((100, 50, 120, 70), (10, 10, 15, 15))  # 400 pixels and 25: more than 5 % of 425
     assert clean_mask(mask) is mask

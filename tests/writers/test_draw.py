@@ -214,6 +214,13 @@ class TestBelow:
         other = OverlayPainter(result, span=(0, 2), style=dataclasses.replace(style, labels=False))
         assert np.array_equal(painted[360:], other.paint(grey(640, 360), 0.5)[360:])
 
+    def test_an_object_at_the_bottom_has_its_label(self) -> None:
+        result = boxes_result(640, 360, [[(200, 330, 300, 356)]], sounding=())
+        style = DrawStyle("outline", 0.0, strip="below")
+        painted = OverlayPainter(result, span=(0, 2), waveform=BEEP, style=style).paint(grey(640, 360), 0.5)
+        assert np.any(painted[306:326, 200:300] != GREY)
+        assert np.all(painted[:300] == GREY)
+
     def test_many_tracks_have_more_room_than_over_the_picture(self) -> None:
         result = boxes_result(640, 360, [[None]] * 60)
         heights = []

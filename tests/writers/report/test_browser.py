@@ -540,6 +540,8 @@ def test_an_overlay_with_its_strip_below_keeps_its_shape(show: Any) -> None:
         (source["x"], source["y"], source["width"]), abs=1
     )
     assert overlay["height"] > 1.3 * source["height"]
+    shown.page.set_viewport_size({"width": 1200, "height": 500})
+    assert shown.page.locator("#source").bounding_box()["height"] == pytest.approx(350, abs=1)  # the source decides
 
 
 def test_a_label_belongs_to_the_largest_piece(browser: Any) -> None:
