@@ -81,7 +81,7 @@ def segment(
     )
     found = segment_clip(model, frames, embed, wanted, progress, warn)
     if options.fill == "flow":
-        found = fill_between(found, frames, progress)
+        found = fill_between(found, frames, progress, clean=options.clean)
     if sound.silent:
         warn("the sound is silent from beginning to end: nothing can be heard")
     if options.strict and frames.failures:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import ndimage
 
 import avis_cli
 import avis_cli.inference.clip_frames
@@ -102,6 +103,18 @@ def test_masks_are_cleaned_when_asked(clip: Path, tiny_model: Any, monkeypatch: 
     assert changed > 5
     assert (plain.options or {}).get("clean") is None
     assert (cleaned.options or {})["clean"] is True
+
+
+def test_masks_that_are_carried_are_cleaned_too(clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean_masks, "PICTURE_SHARE", 1.1)  # the largest piece alone stays, without holes
+    monkeypatch.setattr(clean_masks, "MASK_SHARE", 1.1)
+    result = run(clip, tiny_model, fill="flow", clean=True, end=3)
+    masks = [mask for track in result.tracks for mask in track.masks if mask is not None]
+    assert len(masks) > 50
+    for mask in masks:
+        pixels = run_length.decode(mask)
+        assert ndimage.label(pixels, np.ones((3, 3)))[1] == 1
+        assert ndimage.label(np.pad(~pixels, 1, constant_values=True))[1] == 1
 
 
 def test_windows_and_memory_limits_change_nothing(clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -546,7 +546,8 @@ def test_an_overlay_with_its_strip_below_keeps_its_shape(show: Any) -> None:
 
 def test_a_label_belongs_to_the_largest_piece(browser: Any) -> None:
     page = browser.new_page()
-    code = f"([counts, height]) => {{ {source('run_length.js')}\n return placeInLargestPiece(columnRuns(counts, height)); }}"
+    called = "return placeInLargestPiece(columnRuns(counts, height));"
+    code = f"([counts, height]) => {{ {source('run_length.js')}\n {called} }}"
     random = np.random.default_rng(2)
     masks = [np.kron(random.random((9, 14)) < share, np.ones((5, 4))).astype(bool) for share in (0.1, 0.3, 0.5, 0.7)]
     ring = np.ones((60, 60), dtype=bool)
