@@ -22,12 +22,9 @@ from avis_cli.media.clip_info import ClipInfo
 from avis_cli.options import SegmentOptions, declarations
 from avis_cli.progress import Progress, silent
 from avis_cli.results.clip import ClipResult
-from avis_cli.writers.mask_images import write_masks
-from avis_cli.writers.overlay import overlay_clip
+from avis_cli.writers import mask_images, overlay, report, tracks_json
 from avis_cli.writers.plot import frame_picture, timeline_picture
-from avis_cli.writers.report import report_clip
 from avis_cli.writers.result_folder import ResultFolder
-from avis_cli.writers.tracks_json import write_tracks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,16 +46,16 @@ def write_results(
     """Every result that ``options.only`` names into ``folder``; without ``clip`` no overlay and no report."""
     colours = options.draw.colours
     if "tracks" in options.only:
-        write_tracks(folder / "tracks.json", result)
+        tracks_json.write_tracks(folder / "tracks.json", result)
     if "masks" in options.only:
-        write_masks(folder / "masks", result, colours=colours, progress=progress)
+        mask_images.write_masks(folder / "masks", result, colours=colours, progress=progress)
     if "overlay" in options.only and clip is not None:
-        overlay_clip(
+        overlay.overlay_clip(
             folder / "overlay.mp4", result, clip, until=options.end, style=options.draw, progress=progress, warn=warn
         )
     if "report" in options.only and clip is not None:
-        overlay = "overlay.mp4" if "overlay" in options.only else None
-        report_clip(folder / "report.html", result, clip, overlay=overlay, colours=colours, warn=warn)
+        beside = "overlay.mp4" if "overlay" in options.only else None
+        report.report_clip(folder / "report.html", result, clip, overlay=beside, colours=colours, warn=warn)
 
 
 def save_result(
@@ -108,7 +105,7 @@ def render_result(
     if os.path.exists(path) and os.path.samefile(path, clip.file):
         raise UsageError("is read and written at once", hint="choose another name", file=path)
     with output_file(path, overwrite=overwrite) as part:
-        overlay_clip(part, result, clip, until=options.end, style=options.draw, progress=progress, warn=warn)
+        overlay.overlay_clip(part, result, clip, until=options.end, style=options.draw, progress=progress, warn=warn)
 
 
 def export_result(
