@@ -195,7 +195,7 @@ def test_a_later_setting_is_recorded_where_it_is_used() -> None:
     assert "clean" not in SegmentOptions().recorded()
     assert "clean" not in SegmentOptions(clean=False).understood()
     assert SegmentOptions(clean=True).recorded()["clean"] is True
-    assert SegmentOptions(clean=True).understood()["clean"] == "True"
+    assert SegmentOptions(clean=True).understood()["clean"] is True
 
 
 def test_the_strip_can_be_switched_from_python() -> None:
