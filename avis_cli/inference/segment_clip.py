@@ -73,7 +73,8 @@ class ClipMasks:
 
     ``times`` of the mask frames in seconds; for each candidate its ``masks``, one per mask frame, its score and class;
     ``sounding``: the seconds in which each is heard, None where nothing was gated; ``evidence``: where it was asked
-    for, of a clip of one window that was drawn ungated at its token frames.
+    for, of a clip of one window that was drawn ungated at its token frames; ``drawn``: for each mask frame whether its
+    masks are the network's own, None where all are.
     """
 
     times: list[Fraction]
@@ -82,6 +83,7 @@ class ClipMasks:
     classes: list[int]
     sounding: list[list[Span]] | None
     evidence: FrameEvidence | None = None
+    drawn: list[bool] | None = None
 
 
 def segment_clip(

@@ -123,3 +123,17 @@ def test_it_says_how_many_threads_a_network_has(
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     monkeypatch.setattr("torch.get_num_threads", lambda: os.cpu_count())
     assert f"small networks use 1, large ones {os.cpu_count()}" in examine(capsys, 0)["threads"]["detail"]
+
+
+def test_too_low_a_limit_of_memory_is_no_broken_installation(
+    sound: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> list[tuple[str, str]]:
+        raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
+
+    monkeypatch.setattr("avis_cli.inference.loading.available_devices", broken)
+    monkeypatch.setattr("avis_cli.memory.address_space_limit", lambda: 10**9)
+    assert main(["doctor"]) == 1
+    line = next(line for line in capsys.readouterr().out.splitlines() if "devices" in line)
+    assert line.endswith("raise it (ulimit -v unlimited)")
+    assert "pip install" not in line
