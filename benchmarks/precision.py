@@ -36,6 +36,7 @@ import avis_cli
 from avis_cli.datasets.aviseg import read_training_split
 from avis_cli.datasets.synth.layout import SplitRequest, write_split
 from avis_cli.inference.model import Model
+from avis_cli.models import find_preset
 from avis_cli.models.avism.recipe import RELEASED
 from avis_cli.models.training import Augmentation, BatchShape
 from avis_cli.nn.vggish import Vggish
@@ -119,17 +120,18 @@ def of_trained(chosen: argparse.Namespace) -> list[float]:
 def train_a_little(preset: str, data: Path, run: Path, steps: int) -> None:
     """Weights in ``run`` after ``steps`` of one clip of two frames each."""
     write_split(data, SplitRequest("train", VIDEOS, seed=3, frames=FRAMES))
-    torch.manual_seed(0)
-    torch.save(Vggish().state_dict(), data / "vggish.pth")
+    vggish = None
+    if find_preset(preset).config.audio == "vggish":
+        torch.manual_seed(0)
+        vggish = data / "vggish.pth"
+        torch.save(Vggish().state_dict(), vggish)
     still = Augmentation(colour=0.0, gain=0.0, noise=0.0, bands=0, short_sides=(SIDE, SIDE))
     recipe = replace(
         RELEASED, shapes=(BatchShape(1, 2),), points=1000, token_layers=1, reach=3, augmentation=still,
         learning_rate=3e-4, backbone_factor=1.0, warmup_steps=10,
     )  # fmt: skip
     train(
-        TrainRequest(
-            data=data, preset=preset, out=run, recipe=recipe, budget=Budget(steps), vggish=data / "vggish.pth"
-        ),
+        TrainRequest(data=data, preset=preset, out=run, recipe=recipe, budget=Budget(steps), vggish=vggish),
         on_note=lambda line: print(line, file=sys.stderr, flush=True),
     )
 
