@@ -23,6 +23,7 @@ from avis_cli.errors import AvisError
 from avis_cli.inference import clip_frames
 from avis_cli.inference.associate import Identities, Overlap
 from avis_cli.inference.clip_frames import ClipFrames
+from avis_cli.inference.intra_op import threads_for
 from avis_cli.inference.mask_frames import FeatureStore, MaskFrame, MaskFrames
 from avis_cli.inference.memory import give_back, is_exhausted
 from avis_cli.inference.protocols import ClipModel
@@ -106,7 +107,8 @@ def segment_clip(
 
     def attempt(plan: Plan) -> ClipMasks | None:
         try:
-            return _Passes(model, frames, embed, settings, plan, progress).run()
+            with threads_for(model):
+                return _Passes(model, frames, embed, settings, plan, progress).run()
         except (RuntimeError, MemoryError, OSError) as error:
             if not is_exhausted(error):
                 raise
