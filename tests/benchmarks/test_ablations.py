@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from baselines import ablation_scores, trained_rows
 from baselines.ablation_scores import ROWS, score_rows
 from baselines.ablation_table import table
 from baselines.bootstrap import interval, resampled
-from baselines.trained_rows import TRAINED_ROWS, maps_request, row_request, train_row
+from baselines.trained_rows import SEES, TRAINED_ROWS, Runs, row_request, write_initial_weights
 from paths import ROOT
 from pycocotools import mask as coco
 from train_examples import SMALL, small_dataset
@@ -21,6 +22,7 @@ from train_examples import SMALL, small_dataset
 from avis_cli.datasets.synth.layout import SplitRequest, write_split
 from avis_cli.datasets.tracks import Category, Dataset, Mask, PredictedTrack, TruthTrack, Video
 from avis_cli.evaluate.instances.scores import evaluate_dataset
+from avis_cli.inference.loading import load_model
 from avis_cli.models.avism.recipe import TINY, AvismRecipe
 
 BUNDLED = ROOT / "weights" / "avism-tiny.safetensors"
@@ -42,31 +44,36 @@ def test_rows_differ_in_what_their_name_says_alone(name: str) -> None:
         "no-audio": (False, True),
         "no-fusion": (True, False),
     }[part]
-    assert request.init == str(Path("runs/maps/pretrained.safetensors")), "the same maps for all"
+    assert request.init == str(Path(f"runs/start-{seed}.safetensors")), "the same start for all of a seed"
     assert request.budget.steps == 7
     assert recipe.pretraining == 0.0
     same = replace(recipe, hears=True, fuses=True, tagging=TINY.tagging, pretraining=TINY.pretraining)
     assert same == TINY, "the rest is the recipe of the bundled model"
 
 
-def test_the_maps_are_pre_trained_and_nothing_else() -> None:
-    request = maps_request(Path("world"), Path("runs"))
-    assert request.recipe.pretraining == 1.0
-    assert request.budget.steps == 1210
-    assert request.init is None
+def test_rows_begin_with_the_maps_of_the_bundled_model_and_nothing_else_of_it(tmp_path: Path) -> None:
+    starts = [load_model(str(write_initial_weights(BUNDLED, tmp_path, seed))) for seed in (0, 1)]
+    bundled = load_model(str(BUNDLED)).network.state_dict()
+    first, second = (start.network.state_dict() for start in starts)
+    for name, value in bundled.items():
+        same = torch.equal(first[name].float(), value.float())
+        if name.startswith(SEES):
+            assert same, name
+        elif value.is_floating_point() and value.numel() > 200 and value.std() > 0:
+            assert not same, f"{name} was learnt by what the row is to be compared with"
+            assert name.endswith(("position", "bias")) or not torch.equal(first[name], second[name]), name
+    assert starts[0].config.categories == load_model(str(BUNDLED)).config.categories
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of four steps on a tiny world: the maps and two of the rows."""
+    """Two of the rows, trained for two steps on a tiny world."""
     folder = tmp_path_factory.mktemp("ablations")
     small_dataset(folder / "world", videos=4, frames=4, val=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trained_rows, "MAPS_STEPS", 2)
-        patch.setattr(trained_rows.maps_request, "__defaults__", (2,))
         patch.setattr(trained_rows, "chosen_recipe", small_recipe)
-        for name in (trained_rows.MAPS, "full-0", "no-audio-0"):
-            train_row(folder / "world", folder / "runs", name, 2, on_note=lambda line: None)
+        for name in ("full-0", "no-audio-0"):
+            Runs(folder / "world", folder / "runs", BUNDLED, 2).train(name, on_note=lambda line: None)
     write_split(folder / "test", SplitRequest("test", 3, seed=9, frames=3, size=(96, 64)))
     return folder
 
@@ -77,7 +84,7 @@ def small_recipe(preset: str, *, without: str | None = None, given: bool = False
     return replace(changed, hears=False, tagging=0.0) if without == "audio" else changed
 
 
-def test_rows_go_on_from_the_maps(trained: Path) -> None:
+def test_a_row_is_trained_as_its_request_says(trained: Path) -> None:
     record = json.loads((trained / "runs" / "no-audio-0" / "run.json").read_text())
     assert record["recipe"]["hears"] is False
     assert record["steps"] == 2
@@ -87,7 +94,7 @@ def test_rows_go_on_from_the_maps(trained: Path) -> None:
 def test_a_row_that_is_trained_is_left_alone(trained: Path) -> None:
     weights = trained / "runs" / "full-0" / "model.safetensors"
     before = weights.stat().st_mtime_ns
-    assert train_row(trained / "world", trained / "runs", "full-0", 2) == weights
+    assert Runs(trained / "world", trained / "runs", BUNDLED, 2).train("full-0") == weights
     assert weights.stat().st_mtime_ns == before
 
 
