@@ -26,6 +26,10 @@ class PixelFeatures:
     levels: tuple[Tensor, ...]
     fine: Tensor
 
+    def float(self) -> PixelFeatures:
+        """The same in float32."""
+        return PixelFeatures(tuple(level.float() for level in self.levels), self.fine.float())
+
 
 class EncoderLayer(nn.Module):
     """Deformable self-attention over all levels, then feed-forward."""

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from avis_cli.models.avism.losses import gate_loss, gate_values, similarity_loss
+from avis_cli.models.avism.losses import gate_loss, gate_values
+from avis_cli.models.two_level.losses import similarity_loss
 
 
 def test_similarity_is_a_balanced_cross_entropy_of_matched_pairs() -> None:

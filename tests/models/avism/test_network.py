@@ -11,17 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from avis_cli.errors import UsageError, WeightsError
-from avis_cli.models.avism import tracker
 from avis_cli.models.avism.config import PRESETS, AvismConfig, SwinSizes
 from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.system import build
-from avis_cli.models.avism.tracker import Tracker, TrackerDepths, window_bounds
 from avis_cli.models.tokens import FrameTokens
+from avis_cli.nn import tracker
 from avis_cli.nn.deformable_attention import cell_centres, interpolated_points, weighted_points
 from avis_cli.nn.layers import Attention, HeadSizes, TransformerSizes, sine_position
 from avis_cli.nn.pixel_decoder import PixelDecoder
 from avis_cli.nn.resnet import FrozenNormConv
 from avis_cli.nn.swin import SwinTransformer
+from avis_cli.nn.tracker import Tracker, TrackerDepths, window_bounds
 
 
 @pytest.fixture(scope="module")
