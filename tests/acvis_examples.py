@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from avis_cli.models.acvis.config import PRESETS, AcvisConfig
+from avis_cli.models.acvis.recipe import AcvisRecipe
+from avis_cli.models.training import BatchShape
 from avis_cli.models.two_level.config import ResNetSizes
 
 SMALL: dict[str, Any] = {
@@ -15,6 +17,10 @@ SMALL: dict[str, Any] = {
     "vggish_widths": (2, 2, 4, 4), "vggish_hidden": 8, "short_side": 64,
 }  # fmt: skip
 """Changes to a preset's configuration that keep its make, and so its released names."""
+
+
+QUICK = AcvisRecipe(shapes=(BatchShape(1, 2),), points=400)
+"""A recipe whose steps take little time."""
 
 
 def small(preset: str, **changes: Any) -> AcvisConfig:
