@@ -7,7 +7,7 @@ h x w cells of a target mask.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -36,8 +36,8 @@ class ClipTargets:
 
     def to(self, device: torch.device | str) -> ClipTargets:
         """The same on another device."""
-        held = {field.name: getattr(self, field.name) for field in fields(self)}
-        return ClipTargets(**{k: None if v is None else v.to(device, non_blocking=True) for k, v in held.items()})
+        held = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return replace(self, **{name: x.to(device, non_blocking=True) for name, x in held if x is not None})
 
     @property
     def counts(self) -> Tensor:
