@@ -20,7 +20,7 @@ State = TypeVar("State")
 
 
 class ClipModel(Protocol):
-    """A model that tracks through a whole clip (AVISM): tokens of each frame first, tracks of a window of them then."""
+    """A model that tracks through a whole clip (AVISM, ACVIS): tokens of each frame first, tracks of a window of them then."""
 
     @property
     def config(self) -> ClipConfig:

@@ -45,21 +45,25 @@ Names = Iterator[tuple[str, str]]
 
 
 def leaves(ours: str, released: str, names: Mapping[str, str]) -> Names:
+    """Of the tensors of one module: ``names``, ours to released, below its two names."""
     for left, right in names.items():
         yield f"{ours}.{left}", f"{released}.{right}"
 
 
 def self_attention(ours: str, released: str) -> Names:
+    """Of a `SelfAttentionBlock`."""
     yield from leaves(f"{ours}.attention", f"{released}.self_attn", _ATTENTION)
     yield from leaves(f"{ours}.norm", f"{released}.norm", AFFINE)
 
 
 def cross_attention(ours: str, released: str) -> Names:
+    """Of a `CrossAttentionBlock`."""
     yield from leaves(f"{ours}.attention", f"{released}.multihead_attn", _ATTENTION)
     yield from leaves(f"{ours}.norm", f"{released}.norm", AFFINE)
 
 
 def feed_forward(ours: str, released: str, norm: str = "norm") -> Names:
+    """Of a `FeedForwardBlock`; ``norm``: what its LayerNorm is called there."""
     for layer in ("linear1", "linear2"):
         yield from leaves(f"{ours}.{layer}", f"{released}.{layer}", AFFINE)
     yield from leaves(f"{ours}.norm", f"{released}.{norm}", AFFINE)
@@ -81,6 +85,7 @@ def query_decoder(ours: str, layers: str, released: str, depth: int) -> Names:
 
 
 def backbone_names(config: TwoLevelConfig) -> Names:
+    """Of the backbone; none of a make that was never released."""
     if isinstance(config.backbone, ResNetSizes):
         yield from _resnet_names(config.backbone)
     elif isinstance(config.backbone, SwinSizes):
@@ -113,6 +118,7 @@ def _swin_names(sizes: SwinSizes) -> Names:
 
 
 def pixel_decoder_names(config: TwoLevelConfig) -> Names:
+    """Of the pixel decoder, and of the localizer's mask projection, which is there in the checkpoints."""
     ours, released = "pixel_decoder", "sem_seg_head.pixel_decoder"
     for level in range(3):
         for part in range(2):
@@ -126,7 +132,6 @@ def pixel_decoder_names(config: TwoLevelConfig) -> Names:
         yield from feed_forward(f"{layer}.feed_forward", theirs, norm="norm2")
     yield from leaves(f"{ours}.laterals.0.inward", f"{released}.adapter_1", _NORMED_CONV)
     yield from leaves(f"{ours}.laterals.0.outward", f"{released}.layer_1", _NORMED_CONV)
-    # the released pixel decoder holds the 1x1 convolution whose output only the frame decoder reads
     yield from leaves("localizer.mask_projection", f"{released}.mask_features", AFFINE)
 
 
@@ -138,6 +143,7 @@ def masked_decoder_names(config: TwoLevelConfig) -> Names:
 
 
 def tracker_names(config: TwoLevelConfig, prefix: str) -> Names:
+    """Of the video level, whose names begin with ``prefix`` there."""
     ours, released = "tracker", f"{prefix}_module"
     yield from leaves(f"{ours}.token_projection", f"{released}.input_proj_dec", AFFINE)
     yield from leaves(f"{ours}.audio_projection", f"{released}.av_proj", AFFINE)

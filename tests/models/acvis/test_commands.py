@@ -6,6 +6,7 @@ import functools
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import media_factory
 import pytest
@@ -120,6 +121,26 @@ def test_counts_do_not_depend_on_windows_and_mask_frames(checkpoint: Path, clip:
     windowed = avis_cli.segment(clip, model=model, window=2, mask_fps="video", start=1)
     assert [frame.time for frame in windowed.token_frames] == [1.0, 2.0]
     for frame, other in zip(windowed.token_frames, plain.token_frames[1:], strict=True):
+        assert frame.count == pytest.approx(other.count, abs=1e-5)
+
+
+def test_counts_are_told_once_where_memory_ends_and_less_is_done_at_once(
+    checkpoint: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = avis_cli.load_model(checkpoint)
+    plain, track, failed = avis_cli.segment(clip, model=model), model.network.track, []
+
+    def track_at_second_try(*arguments: Any) -> Any:
+        if not failed:
+            failed.append(True)
+            raise MemoryError
+        return track(*arguments)
+
+    monkeypatch.setattr(model.network, "track", track_at_second_try)
+    again = avis_cli.segment(clip, model=model)
+    assert failed
+    assert [frame.time for frame in again.token_frames] == [frame.time for frame in plain.token_frames]
+    for frame, other in zip(again.token_frames, plain.token_frames, strict=True):
         assert frame.count == pytest.approx(other.count, abs=1e-5)
 
 

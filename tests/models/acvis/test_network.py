@@ -112,5 +112,7 @@ def test_components_are_those_of_the_centred_embedding(network: Acvis) -> None:
     components = torch.stack([hearing.pca_vectors @ (row - hearing.pca_means[:, 0]) for row in embedding])
     wanted = (components.clamp(-2, 2) + 2) * 63.75
     torch.testing.assert_close(hearing.scaled(embedding), wanted, rtol=0, atol=1e-3)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(hearing.scaled(embedding), wanted, rtol=0, atol=1e-3)
     assert bool((wanted == 0).any()), "some are clipped"
     assert bool((wanted == 255).any())
