@@ -20,6 +20,9 @@ from avis_cli.writers.style import DEFAULT_PALETTE, STYLES, DrawStyle, StyleName
 
 MAX_RATE = 1000  # frames per second anybody may ask for
 RESULTS = ("overlay", "masks", "tracks", "report")
+FILLS = ("none", "flow")
+FILL_RATE = Fraction(2)
+"""Masks per second that the network draws itself where the frames between are filled, and nothing else is said."""
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 Read = Callable[[Any], Any]
@@ -251,6 +254,12 @@ class SegmentOptions:
         None, mask_rate, "Masks per second; video: one for every frame [default: the model's].",
         metavar="RATE|video", panel="Network",
     )  # fmt: skip
+    fill: str | None = option(
+        None, Choice(FILLS),
+        "Masks for the frames between those of --mask-fps (2 a second, if not given): flow carries them along by how "
+        "the picture moves [default: none].",
+        metavar="none|flow", panel="Network",
+    )  # fmt: skip
     start: Fraction = option(
         Fraction(0), seconds, "Begin there: seconds (12.5) or HH:MM:SS.s (0:00:12.5).", metavar="TIME"
     )
@@ -327,6 +336,8 @@ class SegmentOptions:
             object.__setattr__(self, name, value)
         if self.end is not None and self.end <= self.start:
             raise OptionError({"start": _shown(self.start), "end": _shown(self.end)}, "an end after the start")
+        if self.fill == "flow" and self.mask_fps == "video":
+            raise OptionError({"fill": "flow", "mask_fps": "video"}, "a rate with frames between, such as 2")
 
     @classmethod
     def of(cls: type[Value], options: Value | None, settings: Mapping[str, Any]) -> Value:

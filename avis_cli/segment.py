@@ -19,6 +19,7 @@ from torch import Tensor
 
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.inference.clip_frames import ArrayFrames, Sampling, VideoFrames, network_size
+from avis_cli.inference.flow_fill import fill_between
 from avis_cli.inference.loading import load_model
 from avis_cli.inference.model import Model
 from avis_cli.inference.segment_clip import THRESHOLD, ClipMasks, ClipSettings, Embedder, segment_clip
@@ -26,7 +27,7 @@ from avis_cli.inference.track_accumulator import Span
 from avis_cli.media import decode
 from avis_cli.media.clip_info import ClipInfo, Waveform
 from avis_cli.nn.audio import token_windows
-from avis_cli.options import SegmentOptions
+from avis_cli.options import FILL_RATE, SegmentOptions
 from avis_cli.progress import Progress, silent
 from avis_cli.results.clip import ClipResult, Track
 from avis_cli.results.source import ModelInfo, Source
@@ -77,6 +78,8 @@ def segment(
 
     wanted = ClipSettings((clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap)
     found = segment_clip(model, frames, embed, wanted, progress, warn)
+    if options.fill == "flow":
+        found = fill_between(found, frames, progress)
     if sound.silent:
         warn("the sound is silent from beginning to end: nothing can be heard")
     if options.strict and frames.failures:
@@ -94,6 +97,8 @@ def choose_sampling(model: Model, options: SegmentOptions) -> Sampling:
     """The rates and times of a run, with the preset's own in place of None."""
     token_rate = Fraction(model.config.fps) if options.fps is None else options.fps
     mask_rate = options.mask_fps
+    if mask_rate is None and options.fill == "flow":
+        mask_rate = FILL_RATE
     if mask_rate is None:
         mask_rate = "video" if model.config.masks_every_frame else token_rate
     return Sampling(token_rate, None if isinstance(mask_rate, str) else mask_rate, options.start, options.end)

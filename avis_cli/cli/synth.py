@@ -40,6 +40,9 @@ def synth(
     mp4: Annotated[
         bool, typer.Option("--mp4", help="Movies at 25 frames per second in place of JPEG and WAV.")
     ] = False,
+    unaligned: Annotated[
+        bool, typer.Option("--unaligned", help="Sounds begin and end anywhere, not at about whole seconds.")
+    ] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Write a contact sheet, SPLIT_preview.png.")] = False,
     stats: Annotated[bool, typer.Option("--stats", help="Print what cheats would score on the split.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers of --stats as JSON.")] = False,
@@ -58,7 +61,7 @@ def synth(
     if videos is None and not (preview or stats):
         raise UsageError("nothing to do", hint="say how many clips with --videos, or give --preview or --stats")
     count = _ON_A_SHEET if videos is None else videos
-    request = SplitRequest(split.value, count, seed, frames, read_size(size), mp4)
+    request = SplitRequest(split.value, count, seed, frames, read_size(size), mp4, not unaligned)
     if videos is not None:
         _write(out, request, jobs, overwrite)
     if preview:

@@ -73,8 +73,9 @@ class ClipMasks:
 
     ``times`` of the mask frames in seconds; for each candidate its ``masks``, one per mask frame, its score and class;
     ``sounding``: the seconds in which each is heard, None where nothing was gated; ``evidence``: where it was asked
-    for, of a clip of one window that was drawn ungated at its token frames; ``token_frames``: how many instances sound
-    in each, of a model that counts.
+    for, of a clip of one window that was drawn ungated at its token frames; ``drawn``: for each mask frame whether its
+    masks are the network's own, None where all are; ``token_frames``: how many instances sound in each, of a model that
+    counts.
     """
 
     times: list[Fraction]
@@ -83,6 +84,7 @@ class ClipMasks:
     classes: list[int]
     sounding: list[list[Span]] | None
     evidence: FrameEvidence | None = None
+    drawn: list[bool] | None = None
     token_frames: Sequence[TokenFrame] = ()
 
 
@@ -245,5 +247,5 @@ class _Passes:
             [category for category, _, _, _ in tracks],
             [spans for _, _, _, spans in tracks] if self._gated else None,
             last.frame_evidence() if recorded and last is not None else None,
-            self._counted_frames,
+            token_frames=self._counted_frames,
         )

@@ -40,6 +40,17 @@ def test_movies_have_the_picture_and_the_sound(tmp_path: Path) -> None:
     assert truth["videos"][0]["file_names"][0].startswith("test_000000/")
 
 
+def test_unaligned_is_another_split_and_says_so(tmp_path: Path) -> None:
+    command = ["--split", "val", "--seed", "2", "--videos", "1", "--frames", "6", "--size", "64x48"]
+    assert main(["synth", str(tmp_path / "aligned"), *command]) == 0
+    assert main(["synth", str(tmp_path / "moved"), *command, "--unaligned"]) == 0
+    one, other = ((tmp_path / name / "val" / "WAVAudios" / "val_000000.wav") for name in ("aligned", "moved"))
+    assert one.read_bytes() != other.read_bytes()
+    described = [json.loads((tmp_path / name / "val.json").read_text())["info"] for name in ("aligned", "moved")]
+    assert "unaligned" not in described[0]["description"]
+    assert "unaligned" in described[1]["description"]
+
+
 def test_a_contact_sheet_needs_no_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["synth", str(tmp_path), "--preview", *SMALL]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'train_preview.png'}\n"
