@@ -63,8 +63,8 @@ def parameters(kind: type[SegmentOptions], names: Sequence[str]) -> list[inspect
             given = bool | None if default is None else bool
             flags = flags if default is False else f"{flags}/--no-{flags.removeprefix('--')}"
         elif isinstance(declared.read, Choice):
-            given = _enumeration(name, declared.read)
-            text = given(default)
+            kinds = _enumeration(name, declared.read)
+            given, text = (kinds | None, None) if default is None else (kinds, kinds(default))
         elif default is not None:
             text = ",".join(default) if isinstance(default, tuple) else str(default)
         about = typer.Option(flags, help=declared.help, metavar=declared.metavar, rich_help_panel=declared.panel)

@@ -120,6 +120,7 @@ def test_counts_do_not_depend_on_windows_and_mask_frames(checkpoint: Path, clip:
     plain = avis_cli.segment(clip, model=model)
     windowed = avis_cli.segment(clip, model=model, window=2, mask_fps="video", start=1)
     assert [frame.time for frame in windowed.token_frames] == [1.0, 2.0]
+    assert avis_cli.segment(clip, model=model, fill="flow").token_frames == plain.token_frames
     for frame, other in zip(windowed.token_frames, plain.token_frames[1:], strict=True):
         assert frame.count == pytest.approx(other.count, abs=1e-5)
 
