@@ -50,7 +50,8 @@ def segment(
     warn: Callable[[str], None] = _ignore,
     **settings: Any,
 ) -> ClipResult:
-    """Which objects of a video file sound, where and when.
+    """Which objects of a video file sound, where and when; or of a folder of pictures, with ``frame_rate`` of them a
+    second and their sound in the file ``audio``.
 
     ``model``: what ``load_model`` returned, or a name or file for it; None: the default model. ``options``: the
     settings of the run, each of which can be given as a keyword too (``threshold=0.2``, ``mask_fps="video"``):
@@ -64,7 +65,7 @@ def segment(
         model = load_model(model, precision=options.precision)
     sampling = choose_sampling(model, options)
     max_pixels = options.max_pixels or decode.DEFAULT_MAX_PIXELS
-    clip = decode.probe(path, audio_track=options.audio_track, max_pixels=max_pixels)
+    clip = decode.probe(path, **options.reading)
     size = network_size(clip.height, clip.width, model.config.short_side, model.config.long_side)
     frames = VideoFrames(path, clip, sampling, size, max_pixels)
     if not (options.allow_silent or options.mute):

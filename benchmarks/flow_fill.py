@@ -34,7 +34,7 @@ FPS = 30
 
 def write_clip(path: Path, clip: SynthClip) -> None:
     """``clip``, made at ``FPS`` frames a second, as a movie."""
-    height, width = clip.images.shape[1:3]
+    height, width = int(clip.images.shape[1]), int(clip.images.shape[2])
     info = ClipInfo(
         file=str(path), width=width, height=height, rotation=0, duration=Fraction(len(clip.images), FPS),
         frame_rate=Fraction(FPS), audio=AudioInfo(0, SAMPLE_RATE, 1),
@@ -54,11 +54,8 @@ def overlaps(result: ClipResult, clip: SynthClip) -> NDArray[np.float64]:
     """IoU of each object and frame with the best track of its category (K, T); nan where it is no ground truth."""
     out = np.full(clip.truth.shape, np.nan)
     for frame in range(out.shape[1]):
-        masks = [
-            (track.category_id, run_length.decode(track.masks[frame]))
-            for track in result.tracks
-            if track.masks[frame] is not None
-        ]
+        drawn = [(track.category_id, track.masks[frame]) for track in result.tracks]
+        masks = [(category, run_length.decode(mask)) for category, mask in drawn if mask is not None]
         for item in np.flatnonzero(clip.truth[:, frame]):
             truth = clip.masks[item, frame]
             ious = [

@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "progress": set(),
     "version": set(),
     "threads": set(),
+    "memory": set(),
     "options": {"writers"},
     "files": set(),
     "media": {"files"},
@@ -44,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "__main__": {"cli"},
 }  # fmt: skip
-EVERYWHERE = {"errors", "progress", "version", "text", "threads"}
+EVERYWHERE = {"errors", "progress", "version", "text", "threads", "memory"}
 TENSORS = {"nn", "models", "hub", "inference", "segment", "train"}
 HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS, "typer": {"cli"}, "tqdm": {"cli", "hub"}}
 

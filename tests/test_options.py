@@ -48,6 +48,8 @@ some_settings = st.fixed_dictionaries(
         "threshold": st.floats(0, 1) | st.integers(0, 1),
         "max_tracks": st.none() | st.integers(1, 1000),
         "audio_track": st.none() | st.integers(0, 9) | st.sampled_from(["eng", "fra"]),
+        "frame_rate": st.none() | rates,
+        "audio": st.none() | st.just("sound.wav") | st.just(Path("a", "sound.wav")),
         "mute": st.booleans(),
         "gate": st.none() | st.booleans(),
         "max_gap": st.floats(0, 1e6) | st.just(math.inf),
@@ -135,7 +137,9 @@ def test_what_was_understood_can_be_given_again(given_: dict[str, Any]) -> None:
 
 def test_every_setting_that_decides_something_is_in_the_fingerprint() -> None:
     other = {
-        "fps": 2, "mask_fps": "video", "start": 1, "end": 9, "threshold": 0.5, "max_tracks": 1, "audio_track": 1,
+        "fps": 2, "mask_fps": "video", "fill": "flow", "start": 1,
+        "end": 9, "threshold": 0.5, "max_tracks": 1, "audio_track": 1,
+        "frame_rate": 5, "audio": "sound.wav",
         "allow_silent": True, "mute": True, "gate": True, "window": 9, "max_gap": 1, "strict": True, "max_pixels": 9,
         "precision": "bf16", "only": "masks", "style": "mute", "alpha": 0.1, "labels": False, "strip": False,
         "palette": "white",

@@ -44,10 +44,11 @@ class DrawnFrame:
 
 def displacements(pictures: Sequence[Picture]) -> tuple[list[Field], list[Field]]:
     """F pictures -> for each of those in between its displacement to the first one, and to the last one."""
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def step(of: Picture, to: Picture) -> Field:
-        out: Field = np.asarray(flow.calc(of, to, None), np.float32)
+        out: Field = np.zeros((*of.shape, 2), np.float32)
+        flow.calc(of, to, out)
         return out
 
     inner = range(1, len(pictures) - 1)

@@ -95,7 +95,9 @@ class AudioDecoder:
     ) -> None:
         if clip.audio is None:
             raise MediaError("no audio stream", file=path)
-        self._path, self._clip, self._index = path, clip, clip.audio.index
+        self._sound, self._index = clip.sound, clip.audio.index
+        self._path = path if clip.sound.holds_picture else clip.sound.file
+        self._clip = clip
         self._start, self._end = start, end
         self.begin = max(int(start) - _LEAD, 0)
         self.picture_end: Fraction | None = None
@@ -118,12 +120,14 @@ class AudioDecoder:
 
     def _frames(self, seeking: bool) -> Iterator[tuple[Fraction | None, av.AudioFrame]]:
         self._open.close()
-        self.picture_end = None
-        clip = self._clip
-        container = self._open.enter_context(open_media(self._path, identity=clip.identity))
+        clip, sound_file = self._clip, self._sound
+        has_picture = sound_file.holds_picture
+        self.picture_end = None if has_picture else clip.duration
+        container = self._open.enter_context(open_media(self._path, identity=sound_file.identity))
         stream: Any = container.streams.audio[self._index]
-        picture: Any = None if clip.video_stream is None else container.streams[clip.video_stream]
-        if seeking and not seek(container, stream, clip.origin + self.begin):
+        seen = clip.video_stream if has_picture else None
+        picture: Any = None if seen is None else container.streams[seen]
+        if seeking and not seek(container, stream, sound_file.origin + self.begin):
             return
         damage = Damage()
         for packet in chain(packets.demux(container, [s for s in (stream, picture) if s is not None], damage), [None]):
@@ -133,7 +137,7 @@ class AudioDecoder:
             # a damaged stretch of sound is silence: unlike a picture it hides nothing that comes later
             for frame in packets.decode_packet(stream, packet, damage):
                 stamp = packets.timestamp(frame, stream)
-                time = None if stamp is None else stamp - clip.origin
+                time = None if stamp is None else stamp - sound_file.origin
                 if self._end is not None and time is not None and time > self._end + _BEYOND:
                     return
                 if frame.samples and frame.sample_rate > 0:

@@ -187,9 +187,11 @@ def share_suppressed(
                     continue
                 pairs += 1
                 drawn = [p.masks[frame] for p in video.predictions if p.masks[frame] is not None]
-                if drawn and of_object is None:
+                if not drawn:
+                    continue
+                if of_object is None:
                     covered += float(np.max(coco.iou(drawn, [mask], [0]))) > OVERLAP
-                elif drawn:
+                else:
                     # pycocotools divides by the area of the first masks where the second ones are crowds
                     covered += float(np.max(coco.iou([mask], drawn, [1] * len(drawn)))) > of_object
     return 1.0 - covered / pairs if pairs else None

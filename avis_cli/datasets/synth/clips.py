@@ -76,9 +76,7 @@ def check_request(frames: int, size: tuple[int, int], fps: float) -> None:
     if frames / fps > _LONGEST:
         raise UsageError(f"clips of {frames / fps:g} seconds were asked for, at most {_LONGEST} are made")
     if min(size) < _SMALLEST or max(size) > _LARGEST:
-        raise UsageError(
-            f"frames of {size[0]}x{size[1]} were asked for, expected {_SMALLEST} to {_LARGEST} pixels a side"
-        )
+        raise UsageError(f"frame size {size[0]}x{size[1]}, expected {_SMALLEST} to {_LARGEST} pixels a side")
 
 
 def sounding_at(

@@ -26,7 +26,7 @@ class AvismConfig(TwoLevelConfig):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> AvismConfig:
-        """Inverse of ``to_dict``. Raises WeightsError for a field that is unknown or missing."""
+        """Inverse of ``to_dict``. Raises WeightsError as it does for every system's."""
         # files of earlier versions say which naming the authors' checkpoint had
         return super().from_dict({name: value for name, value in values.items() if name != "released_as"})
 

@@ -137,4 +137,4 @@ def _refuse(network: str, unknown: list[str], missing: list[str], wrong: list[st
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return ", ".join(name[:120] for name in names[:SHOWN]) + more
