@@ -57,7 +57,7 @@ def import_released(
     found = read_released(checkpoint, name)
     preset, hears_itself = found.preset.config.name, found.preset.config.audio == "own"
     if vggish is not None and hears_itself:
-        raise UsageError(f"{preset} has an audio network of its own", hint="leave out --vggish", file=vggish)
+        raise UsageError(f"--vggish with {preset}", hint="it hears through a network of its own")
     known = load_manifest().models.get(preset)
     if known is not None and known.bundled:
         raise UsageError(f"{preset} is bundled", hint="use the file itself: --model FILE", file=checkpoint)

@@ -36,15 +36,13 @@ class Start:
 def start(request: TrainRequest, categories: tuple[str, ...]) -> Start:
     """A network of the request's preset for ``categories``, its weights drawn from the seed or taken from ``init`` (a
     model's name or file). Raises UsageError for a preset that is unknown, weights of another one, and where VGGish's
-    are given and not needed, or needed and neither given nor among those of ``init``."""
+    are needed and neither given nor among those of ``init``."""
     found = find_preset(request.preset)
     preset = Preset(found.system, replace(found.config, categories=categories))
     config = preset.config
     torch.manual_seed(request.seed)
     network = preset.system.build(config)
     audio_network: nn.Module | None = None
-    if request.vggish is not None and config.audio == "own":
-        raise UsageError(f"{request.preset} has an audio network of its own", hint="leave out --vggish")
     if request.vggish is not None:
         audio_network = load_vggish(weights_file.read(request.vggish)[0])
     if request.init is not None:
