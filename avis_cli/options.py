@@ -18,7 +18,16 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 from avis_cli.errors import UsageError
 from avis_cli.text import meant, nearest
-from avis_cli.writers.style import DEFAULT_PALETTE, STYLES, DrawStyle, StyleName, palette, palette_names
+from avis_cli.writers.style import (
+    DEFAULT_PALETTE,
+    STRIPS,
+    STYLES,
+    DrawStyle,
+    StripPlace,
+    StyleName,
+    palette,
+    palette_names,
+)
 
 MAX_RATE = 1000  # frames per second anybody may ask for
 RESULTS = ("overlay", "masks", "tracks", "report")
@@ -178,12 +187,16 @@ def switch(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of ``names``."""
+    """One of ``names``. ``yes``, ``no``: what True and False stand for, None where they mean nothing."""
 
     names: tuple[str, ...]
+    yes: str | None = None
+    no: str | None = None
 
     def __call__(self, value: Any) -> str:
         name = value.value if isinstance(value, Enum) else value
+        if isinstance(value, bool):
+            name = self.yes if value else self.no
         if name not in self.names:
             raise RefusedError(_with_nearest(f"one of {', '.join(self.names)}", name, self.names))
         return str(name)
@@ -239,6 +252,8 @@ class Declaration:
     ``read``: which values can be given. ``help``, ``metavar``, ``panel``: what the command line's help says of it, what
     stands there for the value, and under which heading. ``decides``: the ``result`` of a clip; how the ``network`` is
     loaded; which ``files`` are written of a result, the ``drawing`` in them; or ``nothing``, a limit only.
+    ``is_later``: it was added when results had been written without it, so its default is not recorded: what it does
+    not touch stays as it was, to the byte.
     """
 
     read: Read
@@ -246,6 +261,7 @@ class Declaration:
     metavar: str | None = None
     panel: str = INPUT
     decides: Decides = "result"
+    is_later: bool = False
 
 
 def option(default: Any, read: Read, help: str, **more: Any) -> Any:
@@ -288,7 +304,7 @@ class SegmentOptions:
         None, Choice(FILLS),
         "Masks for the frames between those of --mask-fps (2 a second, if not given): flow carries them along by how "
         "the picture moves [default: none].",
-        metavar="none|flow", panel=FOUND,
+        metavar="none|flow", panel=FOUND, is_later=True,
     )  # fmt: skip
     start: Fraction = option(
         Fraction(0), seconds, "Begin there: seconds (12.5) or HH:MM:SS.s (0:00:12.5).", metavar="TIME"
@@ -307,11 +323,13 @@ class SegmentOptions:
         metavar="N|LANG",
     )  # fmt: skip
     frame_rate: Fraction | None = option(
-        None, rate, "Take a folder of pictures as one clip, with so many of them a second.", metavar="RATE"
-    )
+        None, rate, "Take a folder of pictures as one clip, with so many of them a second.", metavar="RATE",
+        is_later=True,
+    )  # fmt: skip
     audio: str | None = option(
         None, file_name,
         "Hear this file instead: the sound of a folder of pictures, or in place of a video's own.", metavar="FILE",
+        is_later=True,
     )  # fmt: skip
     allow_silent: bool = option(False, switch, "Take videos that have no sound, as if they were silent.")
     mute: bool = option(False, switch, "Put silence in place of the sound: shows what the picture alone gives.")
@@ -328,6 +346,11 @@ class SegmentOptions:
         60.0, Number(0, unit="seconds"),
         "What sounds again after longer than this, in another window, is a new object.",
         metavar="SECONDS", panel=FOUND,
+    )  # fmt: skip
+    clean: bool = option(
+        False, switch,
+        "Take specks and pinholes out of the masks: pieces and holes under 5 % of the mask and 0.1 % of the picture.",
+        panel=FOUND, is_later=True,
     )  # fmt: skip
     strict: bool = option(False, switch, "Fail where a frame cannot be decoded, instead of skipping it.")
     max_pixels: int | None = option(
@@ -355,7 +378,11 @@ class SegmentOptions:
         metavar="0..1", panel=LOOK, decides="drawing",
     )  # fmt: skip
     labels: bool = option(True, switch, "Name and score at each object.", panel=LOOK, decides="drawing")
-    strip: bool = option(True, switch, "The timeline at the bottom.", panel=LOOK, decides="drawing")
+    strip: str = option(
+        StripPlace.over.value, Choice(STRIPS, StripPlace.over.value, StripPlace.none.value),
+        "The timeline: over the bottom of the picture, below it (the video becomes taller), or none.",
+        panel=LOOK, decides="drawing",
+    )  # fmt: skip
     palette: str = option(
         DEFAULT_PALETTE, colours,
         "okabe-ito and tol-bright (for the colour-blind too), vivid, pastel, white, or colours of your own, one "
@@ -394,19 +421,21 @@ class SegmentOptions:
         """
         return {
             name: json_value(getattr(self, name))
-            for name, declared, _ in declarations(type(self))
-            if declared.decides == "result"
+            for name, declared, default in declarations(type(self))
+            if declared.decides == "result" and not (declared.is_later and getattr(self, name) == default)
         }
 
     def understood(self) -> dict[str, Any]:
         """JSON values of all that decides what a run writes, as understood, not as typed: ``fps="2"`` is 2.
 
-        Exact rates and times are numbers where one has exactly that value, else text (``30000/1001``).
+        Exact rates and times are numbers where one has exactly that value, else text (``30000/1001``). Later settings
+        are left out where they are what they would have been before.
         """
         values = {
             name: _number_or_text(getattr(self, name))
-            for name, declared, _ in declarations(type(self))
+            for name, declared, default in declarations(type(self))
             if declared.decides in ("result", "network", "files")
+            and not (declared.is_later and getattr(self, name) == default)
         }
         return {**values, "draw": asdict(self.draw)}
 

@@ -77,10 +77,12 @@ def segment(
     def embed(times: Sequence[Fraction]) -> Tensor | NDArray[np.float32]:
         return listen(model, sound.during(times))(times)
 
-    wanted = ClipSettings((clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap)
+    wanted = ClipSettings(
+        (clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap, clean=options.clean
+    )
     found = segment_clip(model, frames, embed, wanted, progress, warn)
     if options.fill == "flow":
-        found = fill_between(found, frames, progress)
+        found = fill_between(found, frames, progress, clean=options.clean)
     if sound.silent:
         warn("the sound is silent from beginning to end: nothing can be heard")
     if options.strict and frames.failures:
@@ -91,7 +93,7 @@ def segment(
         warn(warning)
     source = Source.of(clip, frames.failures)
     result = describe(model, source, sampling, options.threshold, found, options.max_tracks)
-    return replace(result, options=options.recorded())
+    return replace(result, options=options.recorded(), video=os.path.abspath(os.fsdecode(path)))
 
 
 def choose_sampling(model: Model, options: SegmentOptions) -> Sampling:

@@ -3,12 +3,12 @@
     avis synth world --split train --videos 6000 --frames 12 --seed 1
     avis synth world --split val --videos 200 --frames 10 --seed 1
     avis synth test --split test --videos 300 --frames 10 --seed 11
-    python benchmarks/ablations.py train world runs
+    python benchmarks/ablations.py train world runs --full weights/avism-tiny.safetensors
     python benchmarks/ablations.py score test runs --full weights/avism-tiny.safetensors
     python benchmarks/ablations.py table
 
-``train`` trains every row from the same pre-trained maps with the same steps; a killed one goes on where it was, rows
-that are done are left. Name rows to train only these, in several processes at once. ``score`` writes
+``train`` trains every row from the same initial maps with the same steps; a killed one goes on where it was, rows that
+are done are left. Name rows to train only these, in several processes at once. ``score`` writes
 ``results/ablations.json``, from which ``table`` prints Markdown.
 """
 
@@ -22,14 +22,15 @@ from pathlib import Path
 import torch
 from baselines.ablation_scores import score_rows
 from baselines.ablation_table import table
-from baselines.trained_rows import MAPS, TRAINED_ROWS, train_row
+from baselines.trained_rows import TRAINED_ROWS, Runs
 
 RESULTS = Path(__file__).parent / "results" / "ablations.json"
 
 
 def _train(chosen: argparse.Namespace) -> None:
-    for name in (MAPS, *(chosen.rows or TRAINED_ROWS)):
-        print(f"{name}: {train_row(chosen.data, chosen.runs, name, chosen.steps)}", flush=True)
+    runs = Runs(chosen.data, chosen.runs, chosen.full, chosen.steps)
+    for name in chosen.rows or TRAINED_ROWS:
+        print(f"{name}: {runs.train(name)}", flush=True)
 
 
 def _score(chosen: argparse.Namespace) -> None:
@@ -51,16 +52,17 @@ def main() -> None:
     training.add_argument("data", type=Path)
     training.add_argument("runs", type=Path)
     training.add_argument("rows", nargs="*", choices=[*TRAINED_ROWS, []], metavar="ROW", help=", ".join(TRAINED_ROWS))
-    training.add_argument("--steps", type=int, default=2100, help="of each row, 8 clips each (%(default)s)")
+    training.add_argument("--steps", type=int, default=500, help="of each row, 8 clips each (%(default)s)")
     training.set_defaults(run=_train)
     scoring = commands.add_parser("score", help="score all rows that are trained")
     scoring.add_argument("data", type=Path)
     scoring.add_argument("runs", type=Path)
-    scoring.add_argument("--full", type=Path, required=True, help="the bundled weights")
     scoring.add_argument("--split", default="test")
     scoring.set_defaults(run=_score)
     printing = commands.add_parser("table", help="print the table")
     printing.set_defaults(run=_table)
+    for command in (training, scoring):
+        command.add_argument("--full", type=Path, required=True, help="the bundled weights")
     for command in (scoring, printing):
         command.add_argument("--out", type=Path, default=RESULTS, metavar="JSON")
     chosen = parser.parse_args()

@@ -1,4 +1,4 @@
-"""How long work takes beside other busy processes, by how OpenMP's threads wait for each other.
+"""How long work takes beside other busy processes, by how many threads there are and how they wait.
 
     python benchmarks/busy_machine.py [--busy 0 1 2] [--runs 3] [--model NAME] [CLIP]
     python benchmarks/busy_machine.py [--busy 0 1 2] [--runs 3] --command 'avis train --data world --out {out} ...'
@@ -26,11 +26,14 @@ from pathlib import Path
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "silent_kettle.mp4"
 
-# a variable of another runtime counts as the user's own choice, so that avis sets nothing and GNU's default holds
+# a number of threads is the user's own choice, and so is a variable of another runtime: avis then sets nothing and
+# GNU's default holds
+_ALL = {"OMP_NUM_THREADS": str(os.cpu_count() or 1)}
 SETTINGS: dict[str, dict[str, str]] = {
     "as avis sets it": {},
-    "the runtime's default": {"KMP_BLOCKTIME": "200"},
-    "no spinning": {"OMP_WAIT_POLICY": "passive"},
+    "all threads": _ALL,
+    "all threads, the runtime's default": {**_ALL, "KMP_BLOCKTIME": "200"},
+    "all threads, no spinning": {**_ALL, "OMP_WAIT_POLICY": "passive"},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
 _OPENMP = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")

@@ -53,7 +53,7 @@ def write_clip(path: Path, clip: SynthClip) -> None:
 def overlaps(result: ClipResult, clip: SynthClip) -> NDArray[np.float64]:
     """IoU of each object and frame with the best track of its category (K, T); nan where it is no ground truth."""
     out = np.full(clip.truth.shape, np.nan)
-    for frame in range(out.shape[1]):
+    for frame in range(len(clip.times)):
         drawn = [(track.category_id, track.masks[frame]) for track in result.tracks]
         masks = [(category, run_length.decode(mask)) for category, mask in drawn if mask is not None]
         for item in np.flatnonzero(clip.truth[:, frame]):

@@ -34,8 +34,7 @@ SHOWN = {
     "--alpha": row("0.5", "", SHARE),
     "--labels": row(None, ""),
     "--no-labels": row(None, ""),
-    "--strip": row(None, ""),
-    "--no-strip": row(None, ""),
+    "--strip": row("below", "", ("under", "Over", "")),
     "--palette": row("white", "", ("rainbow", "e6194", "")),
 }
 COMMON = {"--debug": row(), "--quiet": row()}
@@ -93,7 +92,7 @@ ROWS: dict[str, dict[str, Row]] = {
     "segment": {
         **{name: row(shown.value, _WITH_OVERLAY, shown.wrong) for name, shown in SHOWN.items()},
         "--labels": row(),  # what holds anyway
-        "--strip": row(),
+        "--strip": row("over", None, SHOWN["--strip"].wrong),  # what holds anyway
         "--palette": row("white", f"{_WITH_OVERLAY} masks", SHOWN["--palette"].wrong),
         "--output": row("OUT"),
         "--model": row("avism-tiny", None, ("avism-tny", "nothing")),
@@ -110,6 +109,7 @@ ROWS: dict[str, dict[str, Row]] = {
         "--audio": row("SOUND", "file folder pictures stdin tracks masks", ("",)),
         "--allow-silent": row(),
         "--mute": row(),
+        "--clean": row(),
         "--gate": row(),
         "--no-gate": row(),
         "--window": row("10", None, NUMBER),

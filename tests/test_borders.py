@@ -35,13 +35,14 @@ ALLOWED: dict[str, set[str]] = {
     "segment": {"options", "media", "results", "nn", "inference"},
     "writers": {"files", "media", "results"},
     "export": {"files", "media", "results", "writers"},
+    "outputs": {"options", "files", "media", "results", "writers", "export"},
     "datasets": {"files", "media", "results"},
     "evaluate": {"files", "results", "datasets"},
     "train": {"files", "media", "results", "nn", "models", "hub", "inference", "datasets", "evaluate"},
-    "batch": {"options", "files", "media", "results", "datasets", "hub", "inference", "segment", "writers"},
+    "batch": {"options", "files", "media", "results", "datasets", "hub", "inference", "segment", "writers", "outputs"},
     "cli": {
-        "options", "files", "media", "results", "hub", "inference", "segment", "writers", "export", "datasets",
-        "evaluate", "train", "batch",
+        "options", "files", "media", "results", "hub", "inference", "segment", "writers", "export", "outputs",
+        "datasets", "evaluate", "train", "batch",
     },
     "__main__": {"cli"},
 }  # fmt: skip

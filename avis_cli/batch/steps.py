@@ -112,28 +112,11 @@ class JobSteps:
 
         Raises MediaError if the input is no longer what it was when the job was prepared.
         """
-        from avis_cli.writers.mask_images import write_masks
-        from avis_cli.writers.overlay import overlay_clip
-        from avis_cli.writers.report import report_clip
-        from avis_cli.writers.tracks_json import write_tracks
+        from avis_cli.outputs import write_results
 
-        job, clip, options = prepared.job, prepared.clip, self._options
+        job = prepared.job
         progress, warn = self._progress(job), warner(self._events, job)
-        if "tracks" in options.only:
-            write_tracks(partial / "tracks.json", result)
-        if "masks" in options.only:
-            write_masks(partial / "masks", result, colours=options.draw.colours, progress=progress)
-        if "overlay" in options.only:
-            overlay_clip(
-                partial / "overlay.mp4", result, clip, until=options.end,
-                style=options.draw, progress=progress, warn=warn,
-            )  # fmt: skip
-        if "report" in options.only:
-            overlay = "overlay.mp4" if "overlay" in options.only else None
-            report_clip(
-                partial / "report.html", result, clip,
-                overlay=overlay, colours=options.draw.colours, linked=job.called is None, warn=warn,
-            )  # fmt: skip
+        write_results(partial, result, prepared.clip, self._options, progress, warn, linked=job.called is None)
         _require_unchanged(prepared)
         folder.about["tracks"] = len(result.tracks)
 

@@ -81,11 +81,12 @@ def _versions() -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
+    from avis_cli.inference import intra_op
     from avis_cli.inference.loading import available_devices
 
     for name, detail in available_devices():
         yield Finding(True, f"device {name}", detail)
-    yield Finding(True, "threads", policy())
+    yield Finding(True, "threads", f"{intra_op.policy()}; {policy()}")
 
 
 def _codecs() -> Iterator[Finding]:

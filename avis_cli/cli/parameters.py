@@ -66,8 +66,8 @@ def parameters(kind: type[SegmentOptions], names: Sequence[str], panel: str | No
             given = bool | None if default is None else bool
             flags = flags if default is False else f"{flags}/--no-{flags.removeprefix('--')}"
         elif isinstance(declared.read, Choice):
-            chosen = _enumeration(name, declared.read)
-            given, text = (chosen | None, None) if default is None else (chosen, chosen(default))
+            kinds = _enumeration(name, declared.read)
+            given, text = (kinds | None, None) if default is None else (kinds, kinds(default))
             complete = completion.words(*declared.read.names)
         elif isinstance(declared.read, Several):
             text, complete = ",".join(default), completion.several(*declared.read.names)

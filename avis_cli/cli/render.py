@@ -17,17 +17,16 @@ from avis_cli.cli.command import examples
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.parameters import takes_options
 from avis_cli.cli.progress_bars import progress_bar
-from avis_cli.errors import AnnotationError, UsageError
+from avis_cli.errors import UsageError
 from avis_cli.options import SegmentOptions
 
 if TYPE_CHECKING:
-    from avis_cli.media.clip_info import ClipInfo
     from avis_cli.results.clip import ClipResult
 
 
 @examples(
     ("The overlay in another look", "avis render tracks.json clip.mp4 --style outline -o lines.mp4"),
-    ("The picture and the masks alone", "avis render tracks.json clip.mp4 --no-labels --no-strip -o plain.mp4"),
+    ("The picture and the masks alone", "avis render tracks.json clip.mp4 --no-labels --strip none -o plain.mp4"),
 )
 @takes_options("audio_track", "frame_rate", "audio", "max_pixels", "style", "alpha", "labels", "strip", "palette")
 def render(
@@ -62,6 +61,7 @@ def _render(
 ) -> None:
     from avis_cli.files.atomic import output_file
     from avis_cli.media import decode
+    from avis_cli.outputs import require_same_clip
     from avis_cli.results.clip import ClipResult
     from avis_cli.writers.overlay import overlay_clip
 
@@ -71,7 +71,7 @@ def _render(
         info = decode.probe(clip, **options.reading)
         for warning in info.warnings:
             console.warn(warning)
-        _require_same_clip(result, info, tracks)
+        require_same_clip(result, info, tracks)
         with progress_bar(token) as progress:
             overlay_clip(part, result, info, style=options.draw, progress=progress, warn=console.warn)
 
@@ -80,13 +80,3 @@ def _frame_rate(result: ClipResult, clip: Path, options: SegmentOptions) -> Frac
     """That of a folder of pictures: what the result was made with, if nobody says otherwise."""
     rate = result.source.frame_rate
     return Fraction(rate) if options.frame_rate is None and rate is not None and clip.is_dir() else options.frame_rate
-
-
-def _require_same_clip(result: ClipResult, info: ClipInfo, tracks: Path) -> None:
-    source = result.source
-    if (source.width, source.height) != (info.width, info.height):
-        raise AnnotationError(
-            f"its masks are {source.width}x{source.height} pixels, those of {info.file} {info.width}x{info.height}",
-            hint=f"give the clip it was made from ({source.file})",
-            file=tracks,
-        )

@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from avis_cli.inference.clean_masks import clean_mask
 from avis_cli.inference.clip_frames import ClipFrames
 from avis_cli.inference.segment_clip import ClipMasks
-from avis_cli.inference.track_accumulator import TrackAccumulator
+from avis_cli.inference.track_accumulator import TrackAccumulator, encoded
 from avis_cli.progress import Progress, silent
 from avis_cli.results import run_length
 from avis_cli.results.run_length import RunLength
@@ -123,20 +124,23 @@ def _mixed(sides: Sequence[tuple[Mask | None, Field, float]]) -> Mask | None:
     return out if out.any() else None
 
 
-def fill_between(found: ClipMasks, frames: ClipFrames, progress: Progress = silent) -> ClipMasks:
+def fill_between(
+    found: ClipMasks, frames: ClipFrames, progress: Progress = silent, *, clean: bool = False
+) -> ClipMasks:
     """``found`` at some frames of a clip -> at every frame of it, ``drawn`` saying which are the network's own.
 
     ``frames``: the same clip; its pictures at the network's size are what flow is taken of. A track sounds in between
-    where ``found.sounding`` says, or, of a clip that was not gated, throughout.
+    where ``found.sounding`` says, or, of a clip that was not gated, throughout. ``clean``: take specks and pinholes out
+    of the masks in between, as out of the network's own.
     """
-    return _Filling(found, frames, progress).run()
+    return _Filling(found, frames, progress, clean).run()
 
 
 class _Filling:
     """Frame after frame of a clip: those since the latest drawn one wait for the next."""
 
-    def __init__(self, found: ClipMasks, frames: ClipFrames, progress: Progress) -> None:
-        self._found, self._frames, self._progress = found, frames, progress
+    def __init__(self, found: ClipMasks, frames: ClipFrames, progress: Progress, clean: bool) -> None:
+        self._found, self._frames, self._progress, self._clean = found, frames, progress, clean
         self._count = len(found.scores)
         self._tracks = TrackAccumulator()
         self._drawn: list[bool] = []
@@ -187,7 +191,7 @@ class _Filling:
             inner = [self._heard(time) for time in times[1:-1]]
             pictures = [picture for _, picture in self._waiting]
             for time, masks in zip(times[1:-1], between(pictures, self._latest, now, inner), strict=True):
-                self._add(time, [None if mask is None else run_length.encode(mask) for mask in masks], False)
+                self._add(time, self._encoded(masks), False)
         if self._latest is None or len(times) > 1:
             self._add(times[-1], [track[number] for track in self._found.masks], True)
         self._waiting, self._latest = self._waiting[-1:], now
@@ -201,7 +205,10 @@ class _Filling:
         nothing = DrawnFrame([None] * self._count, [False] * self._count)
         heard = [self._heard(time) for time in times]
         for time, masks in zip(times, between([*pictures, pictures[-1]], self._latest, nothing, heard), strict=True):
-            self._add(time, [None if mask is None else run_length.encode(mask) for mask in masks], False)
+            self._add(time, self._encoded(masks), False)
+
+    def _encoded(self, masks: Sequence[Mask | None]) -> list[RunLength | None]:
+        return encoded([None if mask is None else clean_mask(mask) for mask in masks] if self._clean else masks)
 
     def _add(self, time: Fraction, masks: Sequence[RunLength | None], drawn: bool) -> None:
         self._tracks.add(time, range(self._count), masks)

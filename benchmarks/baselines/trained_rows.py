@@ -1,4 +1,8 @@
-"""The networks of the ablation table: all trained from the same pre-trained maps, with the same steps and batches."""
+"""The networks of the ablation table: all trained from the same initial maps, with the same steps and batches.
+
+The maps are what the bundled model sees with: its backbone and pixel decoder. Everything that hears, recognises, tracks
+and draws starts from chance, drawn from the row's seed, so that what a row lacks it cannot have from the start.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
+from avis_cli.files.atomic import output_file
+from avis_cli.inference.loading import load_model
+from avis_cli.models import find_preset
 from avis_cli.progress import Progress, silent
-from avis_cli.train.initial_weights import NAME, PRETRAINED
+from avis_cli.train.initial_weights import NAME, Start, save_model
 from avis_cli.train.run import train
 from avis_cli.train.run_state import CHECKPOINT
 from avis_cli.train.train_request import Budget, Pace, TrainRequest, chosen_recipe
 
 PRESET = "avism-tiny"
-MAPS = "maps"  # the folder of the pre-training
-MAPS_STEPS = 1210  # as many as the bundled model had
+SEES = ("backbone.", "pixel_decoder.")
+"""What the parameters of the initial maps are called."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +46,28 @@ TRAINED_ROWS: dict[str, TrainedRow] = {
 """By the name of their folder; the first ones matter most."""
 
 
-def maps_request(data: Path, runs: Path, steps: int = MAPS_STEPS) -> TrainRequest:
-    """The pre-training that all rows start from."""
-    recipe = replace(chosen_recipe(PRESET), pretraining=1.0)
-    return TrainRequest(
-        data, PRESET, runs / MAPS, recipe, Budget(steps), seed=0, device="cpu",
-        resume=(runs / MAPS / CHECKPOINT).exists(), pace=Pace(checkpoint=100),
-    )  # fmt: skip
+def initial_weights(runs: Path, seed: int) -> Path:
+    """The file that the rows of a seed start from."""
+    return runs / f"start-{seed}.safetensors"
+
+
+def write_initial_weights(full: Path, runs: Path, seed: int) -> Path:
+    """Make it, of the weights file ``full``, unless it is there."""
+    path = initial_weights(runs, seed)
+    if not path.exists():
+        seeing = load_model(str(full))
+        preset = find_preset(PRESET)
+        preset = replace(preset, config=replace(preset.config, categories=seeing.config.categories))
+        torch.manual_seed(seed)
+        network = preset.system.build(preset.config)
+        maps = {name: value for name, value in seeing.network.state_dict().items() if name.startswith(SEES)}
+        preset.system.load(network, {**network.state_dict(), **maps})
+        runs.mkdir(parents=True, exist_ok=True)
+        with output_file(path, overwrite=True, remedy="choose another folder") as part:
+            save_model(
+                part, Start(preset, network, None), network, gate=None, source=f"maps of {full.name}", half=False
+            )
+    return path
 
 
 def row_request(data: Path, runs: Path, name: str, steps: int) -> TrainRequest:
@@ -51,34 +75,36 @@ def row_request(data: Path, runs: Path, name: str, steps: int) -> TrainRequest:
     row, out = TRAINED_ROWS[name], runs / name
     recipe = chosen_recipe(PRESET, without=row.without, given=True)
     return TrainRequest(
-        data, PRESET, out, recipe, Budget(steps), init=str(runs / MAPS / PRETRAINED), seed=row.seed, device="cpu",
-        resume=(out / CHECKPOINT).exists(), pace=Pace(checkpoint=100),
+        data, PRESET, out, recipe, Budget(steps), init=str(initial_weights(runs, row.seed)), seed=row.seed,
+        device="cpu", resume=(out / CHECKPOINT).exists(), pace=Pace(checkpoint=50),
     )  # fmt: skip
 
 
-def train_row(
-    data: Path,
-    runs: Path,
-    name: str,
-    steps: int,
-    on_progress: Progress = silent,
-    on_note: Callable[[str], None] = print,
-) -> Path:
-    """Train ``name`` (``MAPS`` or one of ``TRAINED_ROWS``) unless its weights are there; a stopped training goes on.
+@dataclass(frozen=True)
+class Runs:
+    """What all rows share. ``data``: folder with the clips; ``runs``: where their folders lie; ``full``: the bundled
+    weights; ``steps`` of each."""
 
-    ``runs``: folder of all of them, whose packed clips they share. Returns the weights file.
-    """
-    weights = runs / name / (PRETRAINED if name == MAPS else NAME)
-    if not weights.exists():
-        _share_packed_clips(runs, name)
-        request = maps_request(data, runs) if name == MAPS else row_request(data, runs, name, steps)
-        train(request, on_progress=on_progress, on_note=on_note)
-    return weights
+    data: Path
+    runs: Path
+    full: Path
+    steps: int
 
+    def train(self, name: str, on_progress: Progress = silent, on_note: Callable[[str], None] = print) -> Path:
+        """Train a row of ``TRAINED_ROWS`` unless its weights are there; a stopped training goes on where it was.
 
-def _share_packed_clips(runs: Path, name: str) -> None:
-    cache, link = runs / MAPS / "cache", runs / name / "cache"
-    cache.mkdir(parents=True, exist_ok=True)
-    if name != MAPS and not link.is_symlink():
+        Clips are packed once for all rows. Returns the weights file.
+        """
+        weights = self.runs / name / NAME
+        if not weights.exists():
+            write_initial_weights(self.full, self.runs, TRAINED_ROWS[name].seed)
+            self._share_packed_clips(name)
+            train(row_request(self.data, self.runs, name, self.steps), on_progress=on_progress, on_note=on_note)
+        return weights
+
+    def _share_packed_clips(self, name: str) -> None:
+        cache, link = self.runs / "cache", self.runs / name / "cache"
+        cache.mkdir(parents=True, exist_ok=True)
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(cache.resolve(), target_is_directory=True)
+        if not link.is_symlink():
+            link.symlink_to(cache.resolve(), target_is_directory=True)

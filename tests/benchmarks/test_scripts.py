@@ -65,3 +65,17 @@ def test_every_part_of_a_run_is_clocked(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for part in ("decode", "network: localize", "network: track", "network: masks", "run lengths", "overlay"):
         assert part in done.stdout
+
+
+@pytest.mark.slow
+def test_precision_is_measured_on_a_network_trained_for_it(tmp_path: Path) -> None:
+    options = ("--train", "avism-tiny", "--steps", "1", "--out", str(tmp_path / "run"))
+    done = run("precision.py", *options)
+    assert done.returncode == 0, done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("| avism-tiny, 1 steps")]
+    tracks, overlap = row.split("|")[2:4]
+    assert tracks.split(",")[0].strip() != "0"
+    assert 0.9 < float(overlap) < 1.0
+    again = run("precision.py", *options)
+    assert "training step" not in again.stderr
+    assert row in again.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import importlib.metadata
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,17 @@ def test_a_full_disk(sound: None, capsys: pytest.CaptureFixture[str], monkeypatc
     usage = collections.namedtuple("usage", "total used free")(1 << 40, (1 << 40) - 1000, 1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert failing_lines(capsys) == ["FAIL  disk           0.0 GiB free here; free at least 1 GiB"]
+
+
+def test_it_says_how_many_threads_a_network_has(
+    sound: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert "every network uses 1, as you have set; threads wait" in examine(capsys, 0)["threads"]["detail"]
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    monkeypatch.setattr("torch.get_num_threads", lambda: os.cpu_count())
+    assert f"small networks use 1, large ones {os.cpu_count()}" in examine(capsys, 0)["threads"]["detail"]
 
 
 def test_too_low_a_limit_of_memory_is_no_broken_installation(

@@ -23,7 +23,7 @@ from avis_cli.results.clip import ClipResult
 
 Run = Callable[..., tuple[int, str, str]]
 SIZE = (64, 48)
-PLAIN = ("--no-labels", "--no-strip", "--style", "outline")  # numbers in the pictures stay readable
+PLAIN = ("--no-labels", "--strip", "none", "--style", "outline")  # numbers in the pictures stay readable
 COUNT, RATE = 12, 5
 COMMON = ("--threshold", "0.05", "--mask-fps", "1", "--max-tracks", "2", "--no-gate")
 

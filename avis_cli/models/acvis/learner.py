@@ -58,7 +58,7 @@ class AcvisLearner(Learner):
         """``half_convolutions``: bfloat16 inside convolutions. There is no pre-training, and its losses are these."""
         network, recipe, targets = self.network, self.recipe, batch.targets
         with HalfConvolutions() if half_convolutions else nullcontext():
-            features = network.features(batch.frames.flatten(0, 1)).float()
+            features = network.features(batch.frames.flatten(0, 1))
         audio = network.embed_log_mel(batch.patches.flatten(0, 1)).unflatten(0, batch.patches.shape[:2])
         frames, tracks = network.predict(features, audio, audio, recipe.token_layers)
         assert frames.count_logits is not None

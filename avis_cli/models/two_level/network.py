@@ -22,7 +22,12 @@ from avis_cli.nn.tracker import Tracker
 
 class TwoLevelNetwork(nn.Module, ABC):
     """A localizer and a tracker on one pixel decoder (AVISM, Guo et al. 2025, section 4), passed in already built; what
-    makes the audio embeddings is a system's own."""
+    makes the audio embeddings is a system's own.
+
+    Autocast's half precision is for the backbone and the pixel decoder, which have nine tenths of the products. In
+    ``localize``, ``track`` and ``mask_features`` the rest works in float32: there numbers become decisions (where a
+    query may look, which class it is, which cells are in a mask) that a rounding turns over.
+    """
 
     pixel_mean: Tensor
     pixel_std: Tensor
@@ -92,23 +97,25 @@ class TwoLevelNetwork(nn.Module, ABC):
     def _localize(self, frames: Tensor, audio: Tensor) -> FrameTokens:
         """As ``localize``, all in one pass."""
         features = self.features(frames)
-        decoded = self.localizer(features, audio)
-        state, count = decoded.queries[-1], decoded.count_logits
-        return FrameTokens(
-            state.float(),
-            self.localizer.class_head(state).float(),
-            audio.float(),
-            self.tracker.mask_features(features.fine),
-            (frames.shape[-2], frames.shape[-1]),
-            None if count is None else count_probabilities(count.float()),
-        )
+        masks = self._mask_features(features)
+        with self._in_float32():
+            decoded = self.localizer(features, audio)
+            state, count = decoded.queries[-1], decoded.count_logits
+            return FrameTokens(
+                state.float(),
+                self.localizer.class_head(state).float(),
+                audio.float(),
+                masks,
+                (frames.shape[-2], frames.shape[-1]),
+                None if count is None else count_probabilities(count.float()),
+            )
 
     @torch.no_grad()
     def mask_features(self, frames: Tensor) -> Tensor:
         """Frames as for ``localize`` -> (T, M, h, w), for frames that need masks and no tokens."""
         self._check_frames(frames)
         parts = frames.split(self.frames_per_pass)
-        return torch.cat([self.tracker.mask_features(self.features(part).fine) for part in parts])
+        return torch.cat([self._mask_features(self.features(part)) for part in parts])
 
     @torch.no_grad()
     def track(self, tokens: FrameTokens | Tensor, audio: Tensor | None = None) -> TrackQueries:
@@ -124,25 +131,28 @@ class TwoLevelNetwork(nn.Module, ABC):
                 hint="give what localize returned",
             )
         queries, audio = queries.to(self.device, self.dtype), audio.to(self.device, self.dtype)
-        states, token_similarity = self.tracker(queries[None], audio[None])
-        state = states[-1][0]
         heads = self.tracker
-        return TrackQueries(
-            heads.class_head(state).float(),
-            heads.mask_head(state).float(),
-            heads.query_similarity_head(state).float(),
-            token_similarity[0].float(),
-        )
+        with self._in_float32():
+            states, token_similarity = heads(queries[None], audio[None])
+            state = states[-1][0]
+            return TrackQueries(
+                heads.class_head(state).float(),
+                heads.mask_head(state).float(),
+                heads.query_similarity_head(state).float(),
+                token_similarity[0].float(),
+            )
 
     @torch.no_grad()
     def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
         """How surely each track is heard in each token frame, 0..1: (K, T), as `tokens.sounding` says."""
-        return sounding(tokens, tracks, queries, classes)
+        with self._in_float32():
+            return sounding(tokens, tracks, queries, classes)
 
     def features(self, frames: Tensor) -> PixelFeatures:
-        """Frames (B, 3, h, w), 0..255 -> PixelFeatures of the normalised frames, padded right and bottom with zeros."""
+        """Frames (B, 3, h, w), 0..255 -> PixelFeatures of the normalised frames, padded right and bottom with zeros;
+        in float32, whatever autocast made them in."""
         out: PixelFeatures = self.pixel_decoder(self.maps(frames))
-        return out
+        return out.float()
 
     def maps(self, frames: Tensor) -> list[Tensor]:
         """As ``features``, the backbone's maps only, finest first."""
@@ -194,6 +204,16 @@ class TwoLevelNetwork(nn.Module, ABC):
             self.tracker.mask_features(features.fine).unflatten(0, (B, T)),
         )
         return frame_predictions, track_predictions
+
+    def _mask_features(self, features: PixelFeatures) -> Tensor:
+        """Computed in float32, kept in autocast's element type: one rounding, and half the memory for each frame."""
+        device = self.device.type
+        kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.dtype
+        with self._in_float32():
+            return self.tracker.mask_features(features.fine).to(kind)
+
+    def _in_float32(self) -> torch.autocast:
+        return torch.autocast(self.device.type, enabled=False)
 
     def _check_frames(self, frames: Tensor) -> None:
         if frames.ndim != 4 or frames.shape[1] != 3 or frames.dtype != torch.uint8 or 0 in frames.shape:
