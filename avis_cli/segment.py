@@ -184,7 +184,8 @@ def describe(
         mask_fps="video" if sampling.mask_fps is None else float(sampling.mask_fps),
     )
     times = tuple(float(time) for time in found.times)
-    return ClipResult(source, info, tuple(enumerate(names, start=1)), times, tuple(tracks))
+    categories = tuple(enumerate(names, start=1))
+    return ClipResult(source, info, categories, times, tuple(tracks), token_frames=tuple(found.token_frames))
 
 
 def _sounding(found: ClipMasks, pair: int, sampling: Sampling, end: float) -> list[Span]:

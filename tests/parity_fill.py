@@ -54,8 +54,13 @@ def _scaled(name: str, noise: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def names_and_shapes(checkpoint: str) -> dict[str, tuple[int, ...]]:
-    """Floating-point tensors of a released checkpoint, without the class weights of its losses."""
-    keys = json.loads((DATA / f"keys_{checkpoint}.json").read_text())
+    """Floating-point tensors of a released checkpoint, without the class weights of its losses.
+
+    ``checkpoint``: as in the name of its list of keys, below the folder of a system that is not AVISM:
+    ``acvis/acvis_R50``.
+    """
+    path = DATA / checkpoint
+    keys = json.loads((path.parent / f"keys_{path.name}.json").read_text())
     wanted = [name for name, (_, kind) in keys.items() if kind == "float32" and "empty_weight" not in name]
     return {name: tuple(keys[name][0]) for name in wanted}
 

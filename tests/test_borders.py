@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import avis_cli
+from avis_cli.models import SYSTEMS
 
 PACKAGE = Path(avis_cli.__file__).parent
 
@@ -77,6 +78,15 @@ def test_each_file_imports_only_what_its_room_may(path: Path) -> None:
             assert parts[1] in ALLOWED[room] | EVERYWHERE | {room}, f"{room} imports {name}"
         if parts[0] in HOMES:
             assert room in HOMES[parts[0]], f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("family", SYSTEMS)
+def test_a_system_imports_no_other(family: str) -> None:
+    others = {f"avis_cli.models.{other}" for other in SYSTEMS if other != family}
+    for path in sorted((PACKAGE / "models" / family).rglob("*.py")):
+        for name in _imported(path):
+            assert not name.startswith(tuple(f"{other}." for other in others)), f"{path.name} imports {name}"
+            assert name not in others, f"{path.name} imports {name}"
 
 
 def _loaded_by(code: str) -> set[str]:

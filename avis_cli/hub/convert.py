@@ -15,7 +15,7 @@ from avis_cli.errors import AvisError, OutputError, UsageError, WeightsError
 from avis_cli.files.atomic import output_tree
 from avis_cli.hub import store, weights_file
 from avis_cli.hub.lookup import ResolvedWeights, resolve
-from avis_cli.hub.manifest import Entry, load_manifest
+from avis_cli.hub.manifest import Entry, load_manifest, published_as
 from avis_cli.hub.safetensors_header import read_header
 from avis_cli.models import Preset, find_preset, recognise
 from avis_cli.models.description import build, describe, read_description
@@ -46,15 +46,18 @@ def import_released(
 ) -> Imported:
     """Turns a released checkpoint, and the public VGGish weights with it, into one safetensors file kept by avis.
 
-    ``name``: which preset it is; told by the tensors' names if None. Every tensor has to match the preset's network.
-    Raises WeightsError for a file that does not, UsageError if there is an import of that name already.
+    ``name``: which preset it is; told by the tensors' names if None, and by the file's own where these do not decide.
+    Every tensor has to match the preset's network. Raises WeightsError for a file that does not, UsageError if there is
+    an import of that name already, or for a VGGish that the network does not use.
     """
     if name is not None:
         find_preset(name)  # a name that there is not is told before anything is read
     if vggish is not None:
         _check_name(vggish, progress)
     found = read_released(checkpoint, name)
-    preset = found.preset.config.name
+    preset, hears_itself = found.preset.config.name, found.preset.config.audio == "own"
+    if vggish is not None and hears_itself:
+        raise UsageError(f"--vggish with {preset}", hint="it hears through a network of its own")
     known = load_manifest().models.get(preset)
     if known is not None and known.bundled:
         raise UsageError(f"{preset} is bundled", hint="use the file itself: --model FILE", file=checkpoint)
@@ -77,7 +80,7 @@ def import_released(
         raise OutputError(
             f"cannot keep the weights ({cause})", hint="set AVIS_HOME to another folder", file=target
         ) from error
-    return Imported(target, preset, sha256, bool(found.vggish))
+    return Imported(target, preset, sha256, hears_itself or bool(found.vggish))
 
 
 def export(wanted: str, folder: Path, *, offline: bool = False, progress: Progress = silent) -> Path:
@@ -146,7 +149,7 @@ def read_released(checkpoint: Path, name: str | None = None) -> Released:
     given, sound = split_off(tensors)
     try:
         named = name or metadata.get("preset")
-        preset = recognise(given) if named is None else find_preset(named)
+        preset = recognise(given, published_as(checkpoint.name)) if named is None else find_preset(named)
         network = build(preset, given)
         preset.system.load(network, given)
         return Released(preset, dict(network.state_dict()), dict(load_vggish(sound).state_dict()) if sound else {})

@@ -100,7 +100,11 @@ def how_to_get(entry: Entry) -> str:
     """What to do for weights that are on no Hub."""
     if entry.released is None:
         return "install avis-cli again"
-    command = f"avis weights import {entry.released} --vggish {VGGISH}"
+    # imported here: to list models needs no network
+    from avis_cli.models import find_preset
+
+    hears_itself = find_preset(entry.preset).config.audio == "own"
+    command = f"avis weights import {entry.released}" + ("" if hears_itself else f" --vggish {VGGISH}")
     return f"download {entry.released} from {entry.download}, then run `{command}`, or give a file with --model"
 
 

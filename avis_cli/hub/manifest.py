@@ -97,6 +97,11 @@ def _entry(name: str, values: dict[str, Any], categories: dict[str, list[str]]) 
     return entry
 
 
+def published_as(file: str) -> str | None:
+    """The preset of the model that its authors published as a file called ``file``, None of any other name."""
+    return next((entry.preset for entry in load_manifest().models.values() if entry.released == file), None)
+
+
 def record(name: str, sha256: str, size: int) -> Path:
     """Writes checksum and size of a bundled model into the manifest of a source checkout; returns the manifest."""
     path = weights_folder() / MANIFEST

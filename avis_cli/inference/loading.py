@@ -9,6 +9,7 @@ from dataclasses import replace
 from avis_cli import hub
 from avis_cli.errors import WeightsError
 from avis_cli.hub import ResolvedWeights, weights_file
+from avis_cli.hub.manifest import published_as
 from avis_cli.inference.devices import available_devices, choose_device
 from avis_cli.inference.model import Device, Model, Weights
 from avis_cli.models import Preset, find_preset, preset_names, recognise
@@ -55,7 +56,7 @@ def load(found: ResolvedWeights, device: str = "cpu", precision: str = "fp32") -
     tensors, metadata = weights_file.read(found.path)
     try:
         if found.preset is None and "preset" not in metadata:
-            preset = recognise(split_off(tensors)[0])
+            preset = recognise(split_off(tensors)[0], published_as(found.path.name))
         else:
             preset = read_description(metadata, found.preset)
         return _assemble(preset, tensors, found.name, found.sha256, place, precision)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avis_cli.errors import WeightsError
+from avis_cli.errors import UsageError, WeightsError
 from avis_cli.inference.devices import PRECISIONS, choose_precision
 from avis_cli.models.system import ClipConfig
 from avis_cli.models.tokens import FrameTokens, TrackQueries
@@ -75,6 +75,15 @@ class Model:
         """How surely each pair of video query and class sounds in each token frame: (K, T), 0..1."""
         with self._running():
             return self.network.sounding(tokens, tracks, queries, classes).float()
+
+    def count(self, tokens: FrameTokens) -> Tensor:
+        """Probabilities that 0, 1, or 2 or more instances sound in each token frame: (T, 3).
+
+        Raises UsageError for a model that does not count.
+        """
+        if tokens.count is None:
+            raise UsageError(f"{self.name} does not count what sounds", hint="take one that does, as acvis-r50-coco")
+        return tokens.count
 
     def embed_audio(self, windows: Sequence[Tensor], sample_rate: int) -> Tensor:
         """Mono sound of each token frame at its own rate -> audio embeddings (T, audio width)."""

@@ -20,7 +20,8 @@ State = TypeVar("State")
 
 
 class ClipModel(Protocol):
-    """A model that tracks through a whole clip (AVISM): tokens of each frame first, tracks of a window of them then."""
+    """A model that tracks through a whole clip (AVISM, ACVIS): tokens of each frame first, then tracks of a window of
+    them."""
 
     @property
     def config(self) -> ClipConfig:

@@ -33,6 +33,7 @@ from avis_cli.inference.windows import Plan, TokenWindow, choose_window, in_wind
 from avis_cli.models.tokens import FrameTokens
 from avis_cli.options import SegmentOptions
 from avis_cli.progress import Progress, silent
+from avis_cli.results.clip import TokenFrame
 from avis_cli.results.run_length import RunLength
 
 THRESHOLD: float = SegmentOptions.threshold
@@ -76,7 +77,8 @@ class ClipMasks:
     ``times`` of the mask frames in seconds; for each candidate its ``masks``, one per mask frame, its score and class;
     ``sounding``: the seconds in which each is heard, None where nothing was gated; ``evidence``: where it was asked
     for, of a clip of one window that was drawn ungated at its token frames; ``drawn``: for each mask frame whether its
-    masks are the network's own, None where all are.
+    masks are the network's own, None where all are; ``token_frames``: how many instances sound in each, of a model that
+    counts.
     """
 
     times: list[Fraction]
@@ -86,6 +88,7 @@ class ClipMasks:
     sounding: list[list[Span]] | None
     evidence: FrameEvidence | None = None
     drawn: list[bool] | None = None
+    token_frames: Sequence[TokenFrame] = ()
 
 
 def segment_clip(
@@ -151,6 +154,7 @@ class _Passes:
         self._mask_frames = MaskFrames(model, frames, self._features, plan.frames)
         self._identities = Identities(float(settings.max_gap))
         self._tracks = TrackAccumulator()
+        self._counted_frames: list[TokenFrame] = []
 
     def run(self) -> ClipMasks:
         """Window after window: tokens, tracks, draw what it shares with the one before, associate, draw the rest."""
@@ -189,6 +193,9 @@ class _Passes:
                 some = slice(first, first + self._plan.frames)
                 tokens = self._model.localize(images[some], self._embed(times[some]))
                 self._features.keep(times[some], tokens.mask_features)
+                if tokens.count is not None:
+                    shares = zip(times[some], tokens.count.tolist(), strict=True)
+                    self._counted_frames += [TokenFrame(float(time), count) for time, count in shares]
                 yield tokens.without_masks()
             self._progress("listening and looking", len(self._features.times), total)
 
@@ -245,4 +252,5 @@ class _Passes:
             [category for category, _, _, _ in tracks],
             [spans for _, _, _, spans in tracks] if self._gated else None,
             last.frame_evidence() if recorded and last is not None else None,
+            token_frames=self._counted_frames,
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # family, as the metadata of weights files has it -> module:class, imported when it is first asked for
 SYSTEMS: dict[str, str] = {
     "avism": "avis_cli.models.avism.system:AvismSystem",
+    "acvis": "avis_cli.models.acvis.system:AcvisSystem",
 }
 
 
@@ -57,17 +58,23 @@ def find_preset(name: str) -> Preset:
     raise UsageError(f"no preset is named {name[:80]!r}", hint=there_are if near is None else f"{near} ({there_are})")
 
 
-def recognise(names: Collection[str]) -> Preset:
+def recognise(names: Collection[str], likely: str | None = None) -> Preset:
     """The preset whose published checkpoint has the tensors called ``names``.
 
     Our own naming is the same for every network of one make and tells nothing: our files say in their metadata what
-    they are. Raises WeightsError that says what each system missed.
+    they are. ``likely``: the preset that something else speaks for (the file's own name), which decides between those
+    whose names are alike. Raises WeightsError that says what each system missed.
     """
     missed: list[str] = []
     for system in systems():
         match = system.matches(names)
-        if match.preset is not None:
-            return Preset(system, system.presets[match.preset])
+        if match.preset is not None or likely in match.alike:
+            return Preset(system, system.presets[match.preset or str(likely)])
+        if match.alike:
+            raise WeightsError(
+                f"which model it is its tensors do not tell: {match.missed}",
+                hint=f"import it under its name: `avis weights import FILE --name {match.alike[0]}`",
+            )
         missed.append(f"{system.family}: {match.missed}")
     raise WeightsError(
         f"not a checkpoint of any system here ({'; '.join(missed)})",

@@ -143,10 +143,11 @@ class ClipNetwork(Protocol):
 @dataclass(frozen=True)
 class Match:
     """What a system says to the names of a foreign weights file: the ``preset`` whose names are all there, or None and
-    what was ``missed`` (a clause for a message)."""
+    what was ``missed`` (a clause for a message). ``alike``: presets that all fit, where names alone do not tell."""
 
     preset: str | None
     missed: str = ""
+    alike: tuple[str, ...] = ()
 
 
 class System(ABC):

@@ -7,7 +7,7 @@ of a mask map: the padded input over the mask stride. Training adds D decoder pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ class FrameTokens:
     ``queries`` (T, Q, C), ``class_logits`` (T, Q, K + 1), the last "no object"; ``audio`` (T, audio width);
     ``mask_features`` (T, M, h, w): mask logits of a track are their dot products with its mask embedding; no frames in
     it (0, M, h, w) where they were dropped. ``size``: height and width of the frames in pixels, before padding.
+    ``count`` (T, 3): probabilities that 0, 1, or 2 or more instances sound, None of a network that does not count.
     """
 
     queries: Tensor
@@ -27,6 +28,7 @@ class FrameTokens:
     audio: Tensor
     mask_features: Tensor
     size: tuple[int, int]
+    count: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -34,30 +36,42 @@ class FrameTokens:
     def without_masks(self) -> FrameTokens:
         """The same tokens, with the memory of their mask features given back."""
         none = self.mask_features.new_empty((0, *self.mask_features.shape[1:]))
-        return FrameTokens(self.queries, self.class_logits, self.audio, none, self.size)
+        return replace(self, mask_features=none)
 
     def part(self, first: int, end: int) -> FrameTokens:
         """The tokens of frames ``first`` up to ``end``, as views; mask features where they are kept."""
         masks = self.mask_features[first:end] if len(self.mask_features) == len(self) else self.mask_features
-        return FrameTokens(
-            self.queries[first:end], self.class_logits[first:end], self.audio[first:end], masks, self.size
+        return replace(
+            self,
+            queries=self.queries[first:end],
+            class_logits=self.class_logits[first:end],
+            audio=self.audio[first:end],
+            mask_features=masks,
+            count=None if self.count is None else self.count[first:end],
         )
 
     def copy(self) -> FrameTokens:
         """The same in memory of its own, which keeps nothing else alive."""
         return FrameTokens(
-            self.queries.clone(), self.class_logits.clone(), self.audio.clone(), self.mask_features.clone(), self.size
+            self.queries.clone(),
+            self.class_logits.clone(),
+            self.audio.clone(),
+            self.mask_features.clone(),
+            self.size,
+            None if self.count is None else self.count.clone(),
         )
 
     @staticmethod
     def join(parts: Sequence[FrameTokens]) -> FrameTokens:
         """Tokens of consecutive windows of one clip -> tokens of the clip."""
+        counts = [part.count for part in parts if part.count is not None]
         return FrameTokens(
             torch.cat([part.queries for part in parts]),
             torch.cat([part.class_logits for part in parts]),
             torch.cat([part.audio for part in parts]),
             torch.cat([part.mask_features for part in parts]),
             parts[0].size,
+            torch.cat(counts) if counts else None,
         )
 
 
@@ -91,13 +105,14 @@ class FramePredictions:
     """What every layer of the localizer says, for the losses; D of them, the last layer's last.
 
     ``queries`` (D, B, T, Q, C), ``class_logits`` (D, B, T, Q, K + 1), ``mask_embed`` (D, B, T, Q, M),
-    ``mask_features`` (B, T, M, h, w).
+    ``mask_features`` (B, T, M, h, w); ``count_logits`` (B, T, 2), of networks that count.
     """
 
     queries: Tensor
     class_logits: Tensor
     mask_embed: Tensor
     mask_features: Tensor
+    count_logits: Tensor | None = None
 
     def mask_logits(self, layer: int = -1) -> Tensor:
         """Masks of one layer's queries -> (B, T, Q, h, w)."""

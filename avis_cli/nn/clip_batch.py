@@ -7,7 +7,7 @@ h x w cells of a target mask.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -23,17 +23,26 @@ class ClipTargets:
     visible part of the object covers, 0..1; ``sounding`` (B, T, O) bool, true where the object is heard and seen;
     ``tags`` (B, T, K) bool, the categories that are heard, on screen or not; ``complete`` (B,) bool, whether ``masks``
     hold the silent objects too (with annotations of sounding objects only, an unmarked pixel may belong to a silent
-    one)."""
+    one); ``annotated`` (B, T) int64: how many objects sounded and were seen before the clips were cropped, None where
+    they were not.
+    """
 
     categories: Tensor
     masks: Tensor
     sounding: Tensor
     tags: Tensor
     complete: Tensor
+    annotated: Tensor | None = None
 
     def to(self, device: torch.device | str) -> ClipTargets:
         """The same on another device."""
-        return ClipTargets(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
+        held = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return replace(self, **{name: x.to(device, non_blocking=True) for name, x in held if x is not None})
+
+    @property
+    def counts(self) -> Tensor:
+        """(B, T) int64: how many objects are heard and seen in each frame, before any crop."""
+        return self.sounding.sum(-1) if self.annotated is None else self.annotated
 
     @property
     def is_object(self) -> Tensor:

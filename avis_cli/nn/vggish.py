@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -60,8 +61,40 @@ class Vggish(nn.Module):
         x = x.permute(0, 2, 3, 1).flatten(1)
         x = F.relu(self.fc1_1(x))
         x = F.relu(self.fc1_2(x))
-        # rectified at the end too; the release's PCA and quantisation are not applied
+        # rectified at the end too
         return F.relu(self.fc2(x))
+
+
+class QuantizedVggish(nn.Module):
+    """VGGish and the post-processing of its release: principal components, clipped, in 256 steps.
+
+    Patches (T, 96, 64) -> (T, embedding), whole numbers 0..255 as float32. Rounding passes no gradient on.
+    """
+
+    pca_vectors: Tensor
+    pca_means: Tensor
+
+    LIMIT = 2.0  # components are clipped to -LIMIT..LIMIT
+    STEPS = 255
+
+    def __init__(self, vggish: Vggish) -> None:
+        super().__init__()
+        width = vggish.fc2.out_features
+        self.vggish = vggish
+        self.register_buffer("pca_vectors", torch.eye(width))  # one component a row
+        self.register_buffer("pca_means", torch.zeros(width, 1))
+
+    def forward(self, patches: Tensor) -> Tensor:
+        # half to even, as the release
+        return self.scaled(self.vggish(patches)).round()
+
+    def scaled(self, embeddings: Tensor) -> Tensor:
+        """VGGish's embeddings (T, embedding) -> their components on the scale of 0..255, not rounded yet."""
+        # in bfloat16 the steps would be wider than the rounding's
+        with torch.autocast(embeddings.device.type, enabled=False):
+            components = (embeddings.float() - self.pca_means.float().T) @ self.pca_vectors.float().T
+            clipped = components.clamp(-self.LIMIT, self.LIMIT)
+            return (clipped + self.LIMIT) * (self.STEPS / (2 * self.LIMIT))
 
 
 def own_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

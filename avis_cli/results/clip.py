@@ -33,6 +33,7 @@ FORMAT = "avis-tracks"
 VERSION = 1
 PathLike = str | os.PathLike[str]
 _MAX_LABEL = 2**31 - 1  # largest track id in a label map
+_ROUNDING = 1e-2  # by which a sum of probabilities may miss 1: files may hold few digits
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,39 @@ class Track:
 
 
 @dataclass(frozen=True)
+class TokenFrame:
+    """What a model that counts says of one token frame.
+
+    ``time``: seconds on the clip's clock; ``count``: probabilities that 0, 1, or 2 or more objects sound then.
+    """
+
+    time: float
+    count: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "time", float(self.time))
+        none, one, several = (float(share) for share in self.count)
+        object.__setattr__(self, "count", (none, one, several))
+
+    @property
+    def likeliest(self) -> int:
+        """The likeliest count, the first of equals: 0, 1, or 2 for 2 or more."""
+        return max(range(len(self.count)), key=self.count.__getitem__)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry in the JSON document."""
+        return {"time": self.time, "count": list(self.count)}
+
+
+@dataclass(frozen=True)
 class ClipResult:
     """Everything known about a clip.
 
     ``source``: the clip; ``model``: the network and its settings; ``categories``: (id, name) of all the model knows;
     ``times``: seconds from the clip's first frame, one per mask frame, rising; ``tracks``: ids from 1 in falling score,
     each with one mask or None per mask frame; ``tool``: what made the result, and its version; ``options``: the
-    settings that decided it (``SegmentOptions.recorded``), None where they are not known; ``video``: path of the clip,
+    settings that decided it (``SegmentOptions.recorded``), None where they are not known; ``token_frames``: how many
+    objects sound in each token frame, in order, none from a model that does not count; ``video``: path of the clip,
     None where it is not known, which no file holds and ``==`` leaves alone.
     """
 
@@ -111,9 +138,11 @@ class ClipResult:
     tracks: tuple[Track, ...]
     tool: str = f"avis-cli {__version__}"
     options: Mapping[str, Any] | None = None
+    token_frames: tuple[TokenFrame, ...] = ()
     video: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "token_frames", tuple(self.token_frames))
         object.__setattr__(self, "categories", tuple((int(id), name) for id, name in self.categories))
         object.__setattr__(self, "times", tuple(float(time) for time in self.times))
         object.__setattr__(self, "tracks", tuple(self.tracks))
@@ -271,8 +300,10 @@ class ClipResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document as Python values, keys in the format's order."""
+        counted = [frame.to_dict() for frame in self.token_frames]
         return {
             **description.describe_result(self, FORMAT, VERSION),
+            **({"token_frames": counted} if counted else {}),
             "tracks": [track.to_dict() for track in self.tracks],
         }
 
@@ -307,7 +338,25 @@ class ClipResult:
             ids.add(track.id)
             tracks.append(track)
         model, tool, options = description.read_model(top.key("model")), top.key("tool"), description.read_options(top)
-        return cls(source, model, tuple(categories.items()), times, tuple(tracks), tool.text(), options)
+        named = tuple(categories.items())
+        return cls(source, model, named, times, tuple(tracks), tool.text(), options, _read_token_frames(top))
+
+
+def _read_token_frames(top: Node) -> tuple[TokenFrame, ...]:
+    """Times rise and probabilities sum to 1; none where the model does not count."""
+    if not top.has("token_frames") or top.key("token_frames").is_null:
+        return ()
+    frames: list[TokenFrame] = []
+    for node in top.key("token_frames").items():
+        time, count = node.key("time"), node.key("count")
+        seconds = time.number(0, description.MAX_SECONDS)
+        if frames and seconds <= frames[-1].time:
+            time.refuse(f"more than {frames[-1].time:g}, the time before it")
+        none, one, several = (share.number(0, 1) for share in count.items(3))
+        if not abs(none + one + several - 1) <= _ROUNDING:
+            count.refuse("probabilities that sum to 1", got=f"a sum of {none + one + several:g}")
+        frames.append(TokenFrame(seconds, (none, one, several)))
+    return tuple(frames)
 
 
 def _read_track(node: Node, categories: dict[int, str], source: Source, length: int) -> Track:

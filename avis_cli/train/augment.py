@@ -72,6 +72,7 @@ def _muted(clip: RawClip, rng: np.random.Generator) -> RawClip:
         patches=np.full_like(clip.patches, level),
         sounding=np.zeros_like(clip.sounding),
         tags=np.zeros_like(clip.tags),
+        annotated=None,
     )
 
 
@@ -80,7 +81,8 @@ def _swapped(clip: RawClip, other: RawClip) -> RawClip:
     seen = {int(category) for category in clip.categories}
     if len(other.patches) != len(clip.patches) or any(other.tags[:, category].any() for category in seen):
         return clip
-    return replace(clip, patches=other.patches, tags=other.tags, sounding=np.zeros_like(clip.sounding))
+    silent = np.zeros_like(clip.sounding)
+    return replace(clip, patches=other.patches, tags=other.tags, sounding=silent, annotated=None)
 
 
 def _cropped(clip: RawClip, rng: np.random.Generator) -> RawClip:
@@ -90,7 +92,11 @@ def _cropped(clip: RawClip, rng: np.random.Generator) -> RawClip:
     window = (slice(top, top + h), slice(left, left + w))
     masks = clip.masks[:, :, window[0], window[1]]
     return replace(
-        clip, frames=clip.frames[:, window[0], window[1]], masks=masks, sounding=clip.sounding & masks.any(axis=(2, 3))
+        clip,
+        frames=clip.frames[:, window[0], window[1]],
+        masks=masks,
+        sounding=clip.sounding & masks.any(axis=(2, 3)),
+        annotated=clip.counts,
     )
 
 
@@ -106,4 +112,5 @@ def _resized(clip: RawClip, short: int, long: int) -> RawClip:
     masks = np.zeros((*clip.masks.shape[:2], size[1], size[0]), dtype=bool)
     for o, t in zip(*np.nonzero(clip.masks.any(axis=(2, 3))), strict=True):
         masks[o, t] = cv2.resize(clip.masks[o, t].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    return replace(clip, frames=frames, masks=masks, sounding=clip.sounding & masks.any(axis=(2, 3)))
+    sounding = clip.sounding & masks.any(axis=(2, 3))
+    return replace(clip, frames=frames, masks=masks, sounding=sounding, annotated=clip.counts)

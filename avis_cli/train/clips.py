@@ -33,7 +33,8 @@ class RawClip:
 
     ``frames`` uint8 RGB (T, H, W, 3); ``patches`` float32 (T, 96, 64), log-mel; ``categories`` (O,), 0..K-1;
     ``masks`` bool (O, T, H, W), visible pixels; ``sounding`` bool (O, T), heard and seen; ``tags`` bool (T, K), the
-    categories that are heard, on screen or not; ``complete``: whether silent objects are marked too.
+    categories that are heard, on screen or not; ``complete``: whether silent objects are marked too; ``annotated``
+    (T,): how many objects sounded and were seen before the clip was cropped, None where it was not.
     """
 
     frames: NDArray[np.uint8]
@@ -43,6 +44,12 @@ class RawClip:
     sounding: NDArray[np.bool_]
     tags: NDArray[np.bool_]
     complete: bool
+    annotated: NDArray[np.int64] | None = None
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many objects are heard and seen in each frame, before any crop: (T,)."""
+        return self.sounding.sum(axis=0, dtype=np.int64) if self.annotated is None else self.annotated
 
     def at(self, frame: int) -> RawClip:
         """The clip that one frame is by itself, with all objects of the clip."""
@@ -54,6 +61,7 @@ class RawClip:
             masks=self.masks[:, one],
             sounding=self.sounding[:, one],
             tags=self.tags[one],
+            annotated=None if self.annotated is None else self.annotated[one],
         )
 
 
@@ -186,6 +194,7 @@ def collate(clips: Sequence[RawClip], *, divisor: int, stride: int = 1) -> ClipB
         sounding=sounding,
         tags=torch.from_numpy(np.stack([clip.tags for clip in clips])),
         complete=torch.tensor([clip.complete for clip in clips]),
+        annotated=torch.from_numpy(np.stack([clip.counts for clip in clips])),
     )
     patches = torch.from_numpy(np.stack([clip.patches for clip in clips]))
     return ClipBatch(torch.from_numpy(frames), patches, targets)

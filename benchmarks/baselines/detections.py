@@ -54,7 +54,7 @@ class FrameLevel(AblatedModel):
         network, frames = self._network, torch.as_tensor(frames).to(self.device)
         audio = torch.as_tensor(audio).to(self.device) * self._hears
         features = network.features(frames)
-        state = network.localizer(features, audio)[-1]
+        state = network.localizer(features, audio).queries[-1]
         masks = network.localizer.mask_features(features)
         size = (frames.shape[-2], frames.shape[-1])
         return FrameTokens(state, network.localizer.class_head(state), audio, masks, size)

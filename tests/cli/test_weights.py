@@ -15,8 +15,8 @@ from torch import Tensor
 from avis_cli.cli.main import main
 from avis_cli.hub import store, weights_file
 from avis_cli.hub.lookup import resolve
-from avis_cli.models import recognise
-from avis_cli.models.avism.checkpoint import to_released
+from avis_cli.models import preset_names, recognise
+from avis_cli.models.avism.checkpoint import naming
 from avis_cli.models.avism.config import PRESETS, ResNetSizes
 from avis_cli.models.avism.system import build
 from avis_cli.nn import vggish
@@ -46,7 +46,7 @@ def checkpoint(small_presets: None, tmp_path: Path) -> Path:
 
 def save_released(path: Path, preset: str) -> Path:
     torch.manual_seed(0)
-    tensors = to_released(PRESETS[preset], build(PRESETS[preset]).state_dict())
+    tensors = naming(PRESETS[preset]).to_released(build(PRESETS[preset]).state_dict())
     tensors["criterion.empty_weight"] = torch.ones(27)
     torch.save({"model": tensors, "iteration": 1}, path)
     return path
@@ -82,7 +82,7 @@ def test_a_released_checkpoint_becomes_a_model_with_a_name(
     assert {key: value.shape for key, value in network.items()} == {key: value.shape for key, value in state.items()}
     assert set(heard) == set(vggish.Vggish().state_dict())
     released = torch.load(checkpoint, weights_only=True)["model"]
-    again = to_released(PRESETS[NAME], network)
+    again = naming(PRESETS[NAME]).to_released(network)
     assert all(torch.equal(again[key], released[key]) for key in again)
     assert metadata["preset"] == NAME
     assert metadata["source"].startswith("AVISM_R50_COCO.pth (sha256 ")
@@ -107,12 +107,9 @@ def test_each_backbone_and_training_is_told_by_its_names(small_presets: None, tm
 
 @pytest.mark.parametrize("name", ["avism_R50_IN", "avism_R50_COCO", "avism_SwinL_IN", "avism_SwinL_COCO"])
 def test_the_names_of_all_four_released_checkpoints_are_recognised(name: str) -> None:
-    from avis_cli.models.avism.checkpoint import PREFIXES, derived_shapes, released_names
-
     preset = name.lower().replace("_", "-")
-    config = PRESETS[preset]
-    names = {*released_names(config), *derived_shapes(config, PREFIXES[preset])}
-    assert recognise(names).config.name == preset
+    released = naming(PRESETS[preset])
+    assert recognise({*released.table, *released.derived}).config.name == preset
 
 
 def test_an_import_is_not_replaced_unasked(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -250,10 +247,10 @@ def test_list_says_where_each_model_is(checkpoint: Path, capsys: pytest.CaptureF
     where = {model["name"]: model["where"] for model in listing["models"]}
     assert where[NAME] == "imported"
     assert where["avism-swinl-in"] == "not here"
-    assert set(where) == set(PRESETS)
+    assert set(where) == set(preset_names())
     assert main(["weights", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == len(PRESETS)
+    assert len(lines) == len(where)
     assert all("trained on" in line for line in lines)
 
 

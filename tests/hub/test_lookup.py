@@ -173,8 +173,11 @@ def test_released_weights_that_are_nowhere_say_where_to_get_them() -> None:
         if entry.released is not None:
             line = failure(name)
             assert "not on this machine" in line
-            assert f"download {entry.released} from https://1drv.ms/" in line
-            assert f"`avis weights import {entry.released} --vggish vggish-10086976.pth`" in line
+            where = "https://1drv.ms/" if name.startswith("avism") else "https://drive.google.com/"
+            assert f"download {entry.released} from {where}" in line
+            # AVISM hears through VGGish, whose weights are a file of their own
+            vggish = " --vggish vggish-10086976.pth" if name.startswith("avism") else ""
+            assert f"`avis weights import {entry.released}{vggish}`" in line
 
 
 def test_imported_weights_need_the_checksum_beside_them(models: Path) -> None:
@@ -192,13 +195,20 @@ def test_imported_weights_need_the_checksum_beside_them(models: Path) -> None:
 
 
 def test_the_manifest_agrees_with_the_presets() -> None:
-    from avis_cli.models.avism.config import PRESETS
+    from avis_cli.models import find_preset, preset_names
 
     models = load_manifest().models
-    assert set(models) == set(PRESETS)
+    assert set(models) == set(preset_names())
     for name, entry in models.items():
         assert entry.preset == name
-        assert entry.categories == PRESETS[name].categories
+        assert entry.categories == find_preset(name).config.categories
+
+
+def test_a_published_file_s_name_tells_its_preset() -> None:
+    for entry in load_manifest().models.values():
+        if entry.released is not None:
+            assert manifest.published_as(entry.released) == entry.preset
+    assert manifest.published_as("model_final.pth") is None
 
 
 @pytest.mark.parametrize(

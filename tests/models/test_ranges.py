@@ -10,7 +10,8 @@ import torch
 
 from avis_cli.errors import WeightsError
 from avis_cli.models import Preset, description, find_preset, find_system, preset_names
-from avis_cli.models.avism.config import PRESETS, ResNetSizes, SmallResNetSizes, SwinSizes
+from avis_cli.models.acvis.config import AcvisConfig
+from avis_cli.models.avism.config import PRESETS, AvismConfig, ResNetSizes, SmallResNetSizes, SwinSizes
 from avis_cli.models.description import build
 from avis_cli.models.ranges import check, check_relations
 
@@ -92,7 +93,7 @@ def test_presets_are_in_range() -> None:
         check_relations(config.relations())
 
 
-@pytest.mark.parametrize("kind", [ResNetSizes, SmallResNetSizes, SwinSizes, type(PRESETS["avism-tiny"])])
+@pytest.mark.parametrize("kind", [ResNetSizes, SmallResNetSizes, SwinSizes, AvismConfig, AcvisConfig])
 def test_every_number_has_a_range_of_its_own(kind: Any) -> None:
     ranges = {name for base in kind.__mro__ for name in vars(base).get("RANGES", {})}
     numbers = {field.name for field in fields(kind) if "int" in str(field.type) or "float" in str(field.type)}

@@ -20,7 +20,7 @@ from PIL import Image
 from avis_cli.errors import AnnotationError, AvisError
 from avis_cli.media.clip_info import AudioInfo, ClipInfo
 from avis_cli.results import run_length
-from avis_cli.results.clip import ClipResult, Track
+from avis_cli.results.clip import ClipResult, TokenFrame, Track
 from avis_cli.results.source import ModelInfo, Source, SourceAudio
 from avis_cli.writers.mask_images import write_masks
 
@@ -75,6 +75,37 @@ def test_json_has_the_layout_that_scripts_rely_on() -> None:
     assert track["segmentations"][1] is None
     assert track["segmentations"][0]["size"] == [HEIGHT, WIDTH]
     assert track["sounding"] == [[0.0, 1.0], [1.5, 2.5]]
+
+
+COUNTED = (TokenFrame(0.0, (0.1, 0.7, 0.2)), TokenFrame(1.0, (0.25, 0.25, 0.5)))
+
+
+def test_counts_of_token_frames_stand_before_the_tracks_and_round_trip() -> None:
+    result = example(token_frames=COUNTED)
+    document = json.loads(result.to_json())
+    assert list(document)[-2:] == ["token_frames", "tracks"]
+    assert document["token_frames"][1] == {"time": 1.0, "count": [0.25, 0.25, 0.5]}
+    assert ClipResult.from_json(result.to_json()) == result
+    assert ClipResult.from_json(json.dumps({**document, "token_frames": None})) == example()
+    assert [frame.likeliest for frame in COUNTED] == [1, 2]
+    assert TokenFrame(0, (0.4, 0.4, 0.2)).likeliest == 0, "the first of equals"
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        ({}, "token_frames is an object"),
+        ([1], r"token_frames\[0\] is 1"),
+        ([{"time": 0.0}], r"token_frames\[0\].count is missing"),
+        ([{"time": 0.0, "count": [0.5, 0.5]}], r"count is a list of 2 elements, expected 3"),
+        ([{"time": 0.0, "count": [0.5, 0.6, -0.1]}], r"count\[2\] is -0.1, expected a number from 0 to 1"),
+        ([{"time": 0.0, "count": [0.5, 0.5, 0.5]}], r"count is a sum of 1.5, expected probabilities that sum to 1"),
+        ([{"time": 1.0, "count": [1, 0, 0]}] * 2, r"token_frames\[1\].time is 1.0, expected more than 1"),
+    ],
+)
+def test_counts_that_cannot_be_are_refused(frames: Any, message: str) -> None:
+    with pytest.raises(AnnotationError, match=message):
+        ClipResult.from_json(json.dumps({**example().to_dict(), "token_frames": frames}))
 
 
 def test_a_result_without_tracks_and_sound_round_trips() -> None:

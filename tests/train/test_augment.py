@@ -60,6 +60,22 @@ def test_the_sound_of_a_category_that_is_seen_is_not_swapped_in() -> None:
     assert after.sounding.any()
 
 
+def test_counts_are_those_before_a_crop_and_of_the_sound_that_is_heard() -> None:
+    before = bright_clip()
+    before.masks[:, :, :, 8:] = False
+    crops = [augmented(before, replace(NONE, crop=1.0), np.random.default_rng(seed)) for seed in range(40)]
+    lost = [clip for clip in crops if not clip.sounding.any()]
+    assert lost, "some crops leave the object out"
+    assert all(clip.counts.tolist() == [1, 0] for clip in [before, *crops])
+    assert lost[0].at(0).counts.tolist() == [1]
+    assert lost[0].at(1).counts.tolist() == [0]
+    smaller = augmented(lost[0], replace(NONE, short_sides=(10, 10)), np.random.default_rng(0))
+    assert smaller.counts.tolist() == [1, 0]
+    for silent in (replace(NONE, mute=1.0), replace(NONE, swap=1.0)):
+        heard = augmented(lost[0], silent, np.random.default_rng(0), bright_clip(1, category=2))
+        assert heard.counts.tolist() == [0, 0]
+
+
 def test_loudness_is_a_factor_on_magnitudes() -> None:
     before = bright_clip()
     after = augmented(before, replace(NONE, gain=6.0), np.random.default_rng(3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,13 @@ def test_a_folder_gives_what_the_world_made(data: Path) -> None:
             assert (raw.tags[:, hidden.category_id - 1] >= hidden.sounding[[3, 1]]).all()
         assert np.abs(raw.frames.astype(int) - clip.images[[3, 1]].astype(int)).mean() < 6  # JPEG
         assert raw.patches.shape == (2, 96, 64)
+
+
+def test_a_batch_knows_how_many_objects_sound_also_of_cropped_clips() -> None:
+    whole = bright_clip()
+    cropped = replace(whole, sounding=np.zeros_like(whole.sounding), annotated=np.array([2, 1]))
+    targets = collate([whole, cropped], divisor=4).targets
+    assert targets.counts.tolist() == [[1, 0], [2, 1]]
 
 
 def test_without_the_objects_file_the_annotations_are_all_that_is_known(data: Path, tmp_path: Path) -> None:

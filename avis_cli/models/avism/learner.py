@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from avis_cli.models.avism.auxiliary import AuxiliaryLosses, CategoryMap, FineMap, SoundTags
-from avis_cli.models.avism.losses import AvismLoss, gate_loss, gate_values, similarity_loss
+from avis_cli.models.avism.losses import AvismLoss, gate_loss, gate_values
 from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.recipe import AvismRecipe
 from avis_cli.models.tokens import FramePredictions, TrackPredictions
 from avis_cli.models.training import Learner
-from avis_cli.nn.clip_batch import ClipBatch, ClipTargets, frame_targets, video_targets
+from avis_cli.models.two_level.losses import both_levels
+from avis_cli.nn.clip_batch import ClipBatch, ClipTargets
 from avis_cli.nn.half_convolutions import HalfConvolutions
 from avis_cli.nn.pixel_decoder import PixelFeatures
-from avis_cli.nn.set_losses import LevelLoss, count_objects, level_loss
 
 
 class AvismLearner(Learner):
@@ -53,8 +53,7 @@ class AvismLearner(Learner):
         frames, targets = batch.frames.flatten(0, 1), batch.targets
         with HalfConvolutions() if half_convolutions else nullcontext():
             maps = self.network.maps(frames)
-            features = self.network.pixel_decoder(maps)
-        features = features.float()
+            features = self.network.pixel_decoder(maps).float()
         embeddings = self._embed(batch.patches)
         auxiliary = AuxiliaryLosses(
             self.category_map(maps, targets),
@@ -83,20 +82,11 @@ class AvismLearner(Learner):
         to_frames = embeddings if recipe.hears and recipe.fuses else silence
         to_tracker = embeddings if recipe.hears else silence
         frames, tracks = self.network.predict(features, to_frames, to_tracker, recipe.token_layers)
-        frame_losses = self._frame_level(frames, targets)
-        track_losses = self._video_level(tracks, targets)
-        similarity = _similarity(tracks, targets, frame_losses, track_losses)
+        losses = both_levels(frames, tracks, targets, recipe)
+        last_frame, last_track, similarity = losses.frames[-1], losses.tracks[-1][-1], losses.similarity
         # the gate's own loss is not worth computing where it does not count
-        gate = _gate(frames, tracks, targets, track_losses) if recipe.gate else similarity.detach() * 0
-        total = (
-            torch.stack(
-                [loss.total for loss in frame_losses + [loss for losses in track_losses for loss in losses]]
-            ).sum()
-            + recipe.similarity * similarity
-            + recipe.gate * gate
-            + auxiliary.total(recipe)
-        )
-        last_frame, last_track = frame_losses[-1], track_losses[-1][-1]
+        gate = _gate(frames, tracks, targets, last_track.assigned) if recipe.gate else similarity.detach() * 0
+        total = losses.total(recipe.similarity) + recipe.gate * gate + auxiliary.total(recipe)
         return AvismLoss(
             total,
             last_frame.category, last_frame.mask, last_frame.dice,
@@ -104,66 +94,9 @@ class AvismLearner(Learner):
             similarity, gate, *auxiliary.parts(),
         )  # fmt: skip
 
-    def _frame_level(self, frames: FramePredictions, targets: ClipTargets) -> list[LevelLoss]:
-        """One loss for each prediction of the localizer."""
-        wanted = frame_targets(targets)
-        objects = count_objects(wanted)
-        return [
-            level_loss(
-                frames.class_logits[layer].flatten(0, 1),
-                frames.mask_logits(layer).flatten(0, 1).unsqueeze(2),
-                wanted,
-                self.recipe.frame,
-                points=self.recipe.points,
-                objects=objects,
-            )
-            for layer in range(len(frames.class_logits))
-        ]
 
-    def _video_level(self, tracks: TrackPredictions, targets: ClipTargets) -> list[list[LevelLoss]]:
-        """For each layer of the tracker, one loss for each localizer layer whose tokens it read."""
-        wanted = video_targets(targets, self.recipe.judged)
-        objects = count_objects(wanted)
-        layers, tokens = tracks.class_logits.shape[:2]
-        return [
-            [
-                level_loss(
-                    tracks.class_logits[layer, token],
-                    tracks.mask_logits(layer, token),
-                    wanted,
-                    self.recipe.video,
-                    points=self.recipe.points,
-                    objects=objects,
-                )
-                for token in range(tokens)
-            ]
-            for layer in range(layers)
-        ]
-
-
-def _similarity(
-    tracks: TrackPredictions, targets: ClipTargets, frame_losses: list[LevelLoss], track_losses: list[list[LevelLoss]]
-) -> Tensor:
-    """Mean similarity loss over the localizer layers that the tracker read."""
-    B, T = targets.sounding.shape[:2]
-    layers = tracks.token_similarity.shape[0]
-    each = [
-        similarity_loss(
-            tracks.token_similarity[token],
-            frame_losses[token - layers].assigned.unflatten(0, (B, T)),
-            tracks.similarity[-1, token],
-            track_losses[-1][token].assigned,
-        )
-        for token in range(layers)
-    ]
-    return torch.stack(each).mean()
-
-
-def _gate(
-    frames: FramePredictions, tracks: TrackPredictions, targets: ClipTargets, track_losses: list[list[LevelLoss]]
-) -> Tensor:
-    """The gate loss of the last layers of both levels."""
-    assigned = track_losses[-1][-1].assigned  # (B, O)
+def _gate(frames: FramePredictions, tracks: TrackPredictions, targets: ClipTargets, assigned: Tensor) -> Tensor:
+    """The gate loss of the last layers of both levels; ``assigned`` (B, O): the last layer's query of each object."""
     embed = tracks.similarity[-1, -1]
     chosen = embed.gather(1, assigned.clamp(min=0).unsqueeze(-1).expand(-1, -1, embed.shape[-1]))
     similarity = torch.einsum("boc,btqc->botq", chosen, tracks.token_similarity[-1])

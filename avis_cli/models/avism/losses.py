@@ -1,7 +1,6 @@
-"""AVISM's losses: what a step minimises, and the losses that tie its two levels together: which frame token belongs to
-which track, and when a track sounds.
+"""AVISM's losses: what a step minimises, and when a track sounds.
 
-Letters: B clips, T token frames, Q frame queries, N video queries, O object slots, C channels, K classes.
+Letters: B clips, T token frames, Q frame queries, N video queries, O object slots, K classes.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from avis_cli.models.avism.auxiliary import AuxiliaryLosses
@@ -50,28 +48,6 @@ class AvismLoss:
         names = [field.name for field in fields(self)]
         values = torch.stack([getattr(self, name).detach().float() for name in names]).tolist()
         return dict(zip(names, values, strict=True))
-
-
-def similarity_loss(frame_embed: Tensor, frame_assigned: Tensor, video_embed: Tensor, video_assigned: Tensor) -> Tensor:
-    """Binary cross-entropy of dot products between matched frame tokens and matched video queries, 1 for one object.
-
-    ``frame_embed`` (B, T, Q, C), ``frame_assigned`` (B, T, O), ``video_embed`` (B, N, C), ``video_assigned`` (B, O);
-    the assignments hold queries, negative where there is none. Positive and negative pairs weigh the same together, so
-    that clips with many objects do not drown the positives. Source: AVISM, arXiv 2310.18709, section 4 (after VITA,
-    Heo et al., NeurIPS 2022, section 3.3).
-    """
-    B, T, slots = frame_assigned.shape
-    channels = frame_embed.shape[-1]
-    tokens = frame_embed.gather(2, frame_assigned.clamp(min=0).unsqueeze(-1).expand(B, T, slots, channels))
-    tracks = video_embed.gather(1, video_assigned.clamp(min=0).unsqueeze(-1).expand(B, slots, channels))
-    logits = torch.einsum("btoc,bpc->btop", tokens.float(), tracks.float())
-    same = torch.eye(slots, device=logits.device).expand_as(logits)
-    known = (frame_assigned >= 0).unsqueeze(-1) & (video_assigned >= 0)[:, None, None]
-    each = F.binary_cross_entropy_with_logits(logits, same, reduction="none")
-    positive, negative = known * same, known * (1.0 - same)
-    return 0.5 * sum(
-        ((each * part).sum() / part.sum().clamp(min=1.0) for part in (positive, negative)), logits.sum() * 0
-    )
 
 
 def gate_values(frame_logits: Tensor, similarity: Tensor, categories: Tensor) -> Tensor:

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-from avis_cli.models.training import Augmentation, BatchShape, Recipe
+from avis_cli.models.training import Augmentation, BatchShape
+from avis_cli.models.two_level.recipe import RELEASED_AUGMENTATION, TwoLevelRecipe
 from avis_cli.nn.set_losses import LossWeights
 
 
 @dataclass(frozen=True, kw_only=True)
-class AvismRecipe(Recipe):
-    """``points``: where masks are compared, None for every pixel. ``judged``: the frames that count in a track's mask
-    (`clip_batch.video_targets`). ``frame``, ``video``: weights of the set losses of the two levels; ``similarity``: of
-    frame tokens against video queries; ``gate``: of sounding or not in each frame. ``token_layers``: on the tokens of
-    how many of the last localizer layers the tracker is trained. ``category_map``, ``fine_map``, ``cue``, ``tagging``:
-    weights of the auxiliary losses, 0 to go without. ``hears``: False gives silence to the whole network, ``fuses``:
-    False gives it to the frame level only (ablations)."""
+class AvismRecipe(TwoLevelRecipe):
+    """``gate``: weight of sounding or not in each frame. ``category_map``, ``fine_map``, ``cue``, ``tagging``: weights
+    of the auxiliary losses, 0 to go without. ``hears``: False gives silence to the whole network, ``fuses``: False
+    gives it to the frame level only (ablations)."""
 
-    points: int | None = 12_544
-    judged: Literal["sounding", "seen", "all"] = "all"
-    frame: LossWeights = field(default_factory=LossWeights)
-    video: LossWeights = field(default_factory=LossWeights)
-    similarity: float = 0.5
     gate: float = 0.0
-    token_layers: int = 3
     category_map: float = 0.0
     fine_map: float = 0.0
     cue: float = 0.0
@@ -35,9 +27,7 @@ class AvismRecipe(Recipe):
     fuses: bool = True
 
 
-RELEASED = AvismRecipe(
-    augmentation=Augmentation(colour=0.0, gain=0.0, noise=0.0, bands=0, short_sides=(288, 512), crop=0.5)
-)
+RELEASED = AvismRecipe(augmentation=RELEASED_AUGMENTATION)
 """Section 4 of AVISM (arXiv 2310.18709) with the similarity loss weighted as it names it."""
 
 TINY = AvismRecipe(

@@ -9,18 +9,16 @@ from torch import Tensor, nn
 
 from avis_cli.models.avism import checkpoint
 from avis_cli.models.avism.audio_encoder import AudioEncoder
-from avis_cli.models.avism.config import PRESETS, AvismConfig, BackboneSizes, ResNetSizes, SmallResNetSizes
+from avis_cli.models.avism.config import PRESETS, AvismConfig
 from avis_cli.models.avism.learner import AvismLearner
-from avis_cli.models.avism.localizer import AudioFusion, FrameDecoderLayer, HearingDecoderLayer, Localizer
+from avis_cli.models.avism.localizer import AudioFusion, HearingDecoderLayer, Localizer
 from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.recipe import PARTS, RECIPES, RELEASED, AvismRecipe
-from avis_cli.models.avism.tracker import Tracker, TrackerDepths
 from avis_cli.models.system import Kind, Match, System
 from avis_cli.models.training import AudioAblation, Training
-from avis_cli.nn.layers import HeadSizes, TransformerSizes
+from avis_cli.models.two_level.build import build_encoder, build_tracker, head_sizes, layer_sizes
+from avis_cli.nn.masked_decoder import MaskedDecoderLayer
 from avis_cli.nn.pixel_decoder import PixelDecoder
-from avis_cli.nn.resnet import ResNet, SmallResNet
-from avis_cli.nn.swin import SwinTransformer
 
 
 class AvismSystem(System):
@@ -47,34 +45,15 @@ class AvismSystem(System):
 
 def build(config: AvismConfig) -> Avism:
     """The network that ``config`` describes, its weights drawn at random, in training mode."""
-    backbone, widths = _backbone(config.backbone)
-    pixel_decoder = PixelDecoder(
-        in_widths=widths,
-        lateral_widths=config.lateral_widths,
-        sizes=TransformerSizes(config.width, config.heads, config.encoder_feed_forward),
-        points=config.encoder_points,
-        layers=config.encoder_layers,
-        norm_groups=config.norm_groups,
-    )
+    backbone, pixel_decoder = build_encoder(config)
     audio_encoder = AudioEncoder(config.audio_width) if config.audio == "own" else None
-    return Avism(config, backbone, pixel_decoder, _localizer(config), _tracker(config), audio_encoder)
-
-
-def _backbone(sizes: BackboneSizes) -> tuple[nn.Module, tuple[int, ...]]:
-    if isinstance(sizes, ResNetSizes):
-        resnet = ResNet(sizes.depths)
-        return resnet, resnet.widths
-    if isinstance(sizes, SmallResNetSizes):
-        small = SmallResNet(sizes.widths, sizes.depths, sizes.norm_groups)
-        return small, small.widths
-    swin = SwinTransformer(sizes.width, sizes.depths, sizes.heads, sizes.window)
-    return swin, swin.widths
+    return Avism(config, backbone, pixel_decoder, _localizer(config), build_tracker(config), audio_encoder)
 
 
 def _localizer(config: AvismConfig) -> Localizer:
-    sizes = TransformerSizes(config.width, config.heads, config.feed_forward)
-    layers: list[FrameDecoderLayer] = [
-        HearingDecoderLayer(sizes, config.audio_width) if config.audio_in_every_layer else FrameDecoderLayer(sizes)
+    sizes = layer_sizes(config)
+    layers: list[MaskedDecoderLayer] = [
+        HearingDecoderLayer(sizes, config.audio_width) if config.audio_in_every_layer else MaskedDecoderLayer(sizes)
         for _ in range(config.frame_layers)
     ]
     return Localizer(
@@ -82,23 +61,7 @@ def _localizer(config: AvismConfig) -> Localizer:
         layers,
         queries=config.frame_queries,
         levels=PixelDecoder.LEVELS,
-        heads=_heads(config),
-    )
-
-
-def _heads(config: AvismConfig) -> HeadSizes:
-    return HeadSizes(config.width, config.lateral_widths[0], config.mask_width, config.num_classes)
-
-
-def _tracker(config: AvismConfig) -> Tracker:
-    return Tracker(
-        TrackerDepths(config.tracker_self_layers, config.tracker_audio_layers, config.tracker_layers),
-        TransformerSizes(config.width, config.heads, config.feed_forward),
-        _heads(config),
-        window=config.window,
-        frame_queries=config.frame_queries,
-        queries=config.video_queries,
-        audio_width=config.audio_width,
+        heads=head_sizes(config),
     )
 
 
@@ -115,8 +78,7 @@ class AvismTraining(Training):
         return AvismLearner(network, recipe, audio_network)
 
     def target_stride(self, recipe: AvismRecipe, config: AvismConfig) -> int:
-        # points are sampled from masks at the frames' own size
-        return config.mask_stride if recipe.points is None else 1
+        return recipe.target_stride(config.mask_stride)
 
     def audio_ablation(self, recipe: AvismRecipe) -> AudioAblation:
         return AudioAblation(localizer=recipe.hears and recipe.fuses, tracker=recipe.hears)

@@ -54,9 +54,9 @@ def network(small: AvismConfig) -> Avism:
 
 @pytest.fixture(scope="module")
 def released(small: AvismConfig, network: Avism) -> dict[str, Tensor]:
-    weights = checkpoint.to_released(small, network.state_dict(), "vita")
-    derived = checkpoint.derived_shapes(small, "vita")
-    return weights | {name: torch.ones(shape) for name, shape in derived.items()}
+    naming = checkpoint.naming(small, "vita")
+    weights = naming.to_released(network.state_dict())
+    return weights | {name: torch.ones(shape) for name, shape in naming.derived.items()}
 
 
 @pytest.mark.parametrize("preset", RELEASED)
@@ -65,10 +65,11 @@ def test_every_released_name_has_a_place_of_its_shape(preset: str) -> None:
     with torch.device("meta"):
         wanted = build(config).state_dict()
     given = described(preset)
-    named = checkpoint.from_released(config, given, checkpoint.PREFIXES[preset])
+    naming = checkpoint.naming(config)
+    named = naming.from_released(given)
     assert {name: tensor.shape for name, tensor in named.items()} == {n: tensor.shape for n, tensor in wanted.items()}
-    back = checkpoint.to_released(config, wanted)
-    assert set(given) - set(back) == set(checkpoint.derived_shapes(config, checkpoint.PREFIXES[preset]))
+    back = naming.to_released(wanted)
+    assert set(given) - set(back) == set(naming.derived)
 
 
 def test_released_names_load_with_either_prefix(
@@ -153,15 +154,15 @@ def test_whole_numbers_and_strangers_are_refused(network: Avism) -> None:
 def test_tiny_has_no_released_names() -> None:
     tiny = PRESETS["avism-tiny"]
     with pytest.raises(WeightsError, match="no released naming"):
-        checkpoint.released_names(tiny)
+        checkpoint.naming(tiny)
 
 
 def test_derived_tables_of_swin_are_known_by_shape() -> None:
     config = PRESETS["avism-swinl-in"]
     assert isinstance(config.backbone, SwinSizes)
-    shapes = checkpoint.derived_shapes(config, "avism")
-    assert shapes["backbone.layers.2.blocks.17.attn.relative_position_index"] == (144, 144)
+    naming = checkpoint.naming(config)
+    assert naming.derived["backbone.layers.2.blocks.17.attn.relative_position_index"] == (144, 144)
     wrong = described("avism-swinl-in")
     wrong["backbone.layers.0.blocks.0.attn.relative_position_index"] = torch.empty((49, 49), device="meta")
     with pytest.raises(WeightsError, match=r"\(49, 49\) instead of \(144, 144\)"):
-        checkpoint.from_released(config, wrong, "avism")
+        naming.from_released(wrong)

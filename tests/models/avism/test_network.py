@@ -11,14 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from avis_cli.errors import UsageError, WeightsError
-from avis_cli.models.avism import tracker
 from avis_cli.models.avism.config import PRESETS, AvismConfig, SwinSizes
 from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.system import build
-from avis_cli.models.avism.tracker import Tracker, TrackerDepths, window_bounds
 from avis_cli.models.tokens import FrameTokens
 from avis_cli.nn.deformable_attention import cell_centres, interpolated_points, weighted_points
-from avis_cli.nn.layers import Attention, HeadSizes, TransformerSizes, sine_position
+from avis_cli.nn.layers import Attention, TransformerSizes, sine_position
 from avis_cli.nn.pixel_decoder import PixelDecoder
 from avis_cli.nn.resnet import FrozenNormConv
 from avis_cli.nn.swin import SwinTransformer
@@ -185,39 +183,6 @@ def test_training_tracker_is_the_inference_tracker_within_a_window(tiny: Avism) 
     tracks = tiny.track(tiny.localize(frames, audio))
     torch.testing.assert_close(tracked.class_logits[-1, -1, 0], tracks.class_logits, rtol=0, atol=1e-4)
     torch.testing.assert_close(tracked.mask_embed[-1, -1, 0], tracks.mask_embed, rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("frames", "plain", "shifted"),
-    [
-        (1, [0, 1], [0, 1]),
-        (6, [0, 6], [0, 3, 6]),
-        (8, [0, 6, 8], [0, 3, 8]),
-        (13, [0, 6, 12, 13], [0, 3, 9, 13]),
-    ],
-)
-def test_windows(frames: int, plain: list[int], shifted: list[int]) -> None:
-    assert window_bounds(frames, 6, False) == plain
-    assert window_bounds(frames, 6, True) == shifted
-
-
-def test_tracker_windows_do_not_see_each_other() -> None:
-    torch.manual_seed(0)
-    tracker = Tracker(TrackerDepths(1, 1, 1), TransformerSizes(16, 2, 32), HeadSizes(16, 4, 4, 2), 6, 2, 3, 8).eval()
-    tokens, audio = torch.randn(1, 8, 2, 16), torch.randn(1, 8, 8)
-    changed = tokens.clone()
-    changed[:, 6:] += 1
-    similar = [tracker(x, audio)[1] for x in (tokens, changed)]
-    torch.testing.assert_close(similar[0][:, :6], similar[1][:, :6])
-    assert (similar[0][:, 6:] - similar[1][:, 6:]).abs().min() > 0
-
-
-def test_windows_in_several_batches_change_nothing(tiny: Avism, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    queries, audio = torch.randn(20, 16, 128), torch.randn(20, 128)
-    whole = tiny.track(queries, audio)
-    monkeypatch.setattr(tracker, "WINDOWS_PER_BATCH", 2)
-    torch.testing.assert_close(tiny.track(queries, audio).class_logits, whole.class_logits)
 
 
 def test_deformable_points_are_those_of_grid_sample() -> None:

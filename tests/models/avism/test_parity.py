@@ -3,132 +3,39 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import parity_fill
 import pytest
 import torch
-from numpy.typing import NDArray
-from pycocotools import mask as coco
+from parity_run import Run, apart, check_frames, instance_errors, run
 
-from avis_cli.inference.decode_masks import Candidates, MaskQuality, MaskSizes, candidates, decode_masks
 from avis_cli.models.avism import checkpoint
 from avis_cli.models.avism.config import PRESETS
-from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.system import build
-from avis_cli.models.tokens import FrameTokens, TrackQueries
-
-Array = NDArray[Any]
 
 
-def network(preset: str, keys: str, salt: int) -> Avism:
-    model = build(PRESETS[preset]).eval()
-    checkpoint.load(model, parity_fill.weights(keys, salt))
-    return model
-
-
-@dataclass
-class Run:
-    """One whole run and what it should have given."""
-
-    model: Avism
-    golden: Any
-    about: dict[str, Any]
-    tokens: FrameTokens
-    tracks: TrackQueries
-    pairs: Candidates
-    masks: Array
-    quality: MaskQuality
-
-    @property
-    def scores(self) -> Array:
-        return self.quality.scores(self.pairs).numpy()
-
-
-def run(preset: str, keys: str, name: str) -> Run:
+def avism_run(preset: str, keys: str, name: str) -> Run:
     about = json.loads((parity_fill.DATA / f"{name}.json").read_text())
     golden = np.load(parity_fill.DATA / f"{name}.npz")
-    model = network(preset, keys, about["salt"])
-    tokens = model.localize(torch.from_numpy(golden["frames"]), torch.from_numpy(golden["audio"]))
-    tracks = model.track(tokens)
-    pairs = candidates(tracks.class_logits)
-    stride = model.config.mask_stride
-    padded = (tokens.mask_features.shape[-2] * stride, tokens.mask_features.shape[-1] * stride)
-    sizes = MaskSizes(padded, tokens.size, tuple(about["output_size"]))
-    masks, quality = decode_masks(tracks.mask_embed[pairs.masks], tokens.mask_features, sizes)
-    return Run(model, golden, about, tokens, tracks, pairs, masks.numpy(), quality)
+    model = build(PRESETS[preset]).eval()
+    checkpoint.load(model, parity_fill.weights(keys, about["salt"]))
+    return run(model, golden, about, torch.from_numpy(golden["audio"]))
 
 
 @pytest.fixture(scope="module")
 def frames_r50() -> Run:
-    return run("avism-r50-in", "avism_R50_IN", "r50_in_frames")
+    return avism_run("avism-r50-in", "avism_R50_IN", "r50_in_frames")
 
 
 @pytest.fixture(scope="module")
 def clip_r50() -> Run:
-    return run("avism-r50-coco", "avism_R50_COCO", "r50_coco_clip")
+    return avism_run("avism-r50-coco", "avism_R50_COCO", "r50_coco_clip")
 
 
 @pytest.fixture(scope="module")
 def frames_swin() -> Run:
-    return run("avism-swinl-coco", "avism_SwinL_COCO", "swinl_coco_frames")
-
-
-def apart(got: torch.Tensor, wanted: Array) -> float:
-    assert got.shape == wanted.shape
-    return float(np.abs(got.detach().numpy() - wanted).max())
-
-
-def backbone_error(case: Run) -> float:
-    """Largest difference of the backbone's maps, relative to the map's own largest value."""
-    frames = torch.from_numpy(case.golden["frames"][:1])
-    model = case.model
-    normalised = (frames - model.pixel_mean) / model.pixel_std
-    padding = (0, -frames.shape[-1] % 32, 0, -frames.shape[-2] % 32)
-    with torch.no_grad():
-        maps = model.backbone(torch.nn.functional.pad(normalised, padding))
-    wanted = [case.golden[f"backbone_res{stage}_f0"] for stage in (2, 3, 4, 5)]
-    return max(apart(x[0, :8], w) / float(np.abs(w).max()) for x, w in zip(maps, wanted, strict=True))
-
-
-def instance_errors(case: Run) -> tuple[float, float]:
-    """Each golden instance against the pair of its class whose mask fits best: largest score error, lowest mask IoU.
-
-    The pairs over 0.3 must be exactly as many.
-    """
-    kept = list(np.flatnonzero(case.scores > 0.3))
-    assert len(kept) == len(case.golden["scores"])
-    score_errors, overlaps = [], []
-    for label, score, runs in zip(case.golden["labels"], case.golden["scores"], case.about["masks"], strict=True):
-        wanted = np.stack([coco.decode(one) for one in runs]).astype(bool)  # (T, H, W)
-        fits = {k: iou(case.masks[case.pairs.rows[k]], wanted) for k in kept if case.pairs.classes[k] == label}
-        # one query's masks can be another's: among equal fits the score decides
-        best = max(fits, key=lambda k: (round(fits[k], 4), -abs(case.scores[k] - score)))
-        kept.remove(best)
-        score_errors.append(abs(case.scores[best] - score))
-        overlaps.append(fits[best])
-    return max(score_errors), min(overlaps)
-
-
-def iou(mask: Array, other: Array) -> float:
-    union = int((mask | other).sum())
-    return 1.0 if union == 0 else int((mask & other).sum()) / union
-
-
-def check_frames(case: Run) -> None:
-    logits = apart(case.tracks.class_logits, case.golden["video_logits"])
-    embed = apart(case.tracks.mask_embed, case.golden["video_mask_embed"])
-    backbone = backbone_error(case)
-    score, overlap = instance_errors(case)
-    print(f"\nlogits {logits:.1e}, mask embeddings {embed:.1e}, backbone {backbone:.1e}")
-    print(f"scores {score:.1e}, IoU {overlap}")
-    assert logits < 1e-3
-    assert embed < 1e-3
-    assert backbone < 1e-5
-    assert score < 1e-3
-    assert overlap >= 0.999
+    return avism_run("avism-swinl-coco", "avism_SwinL_COCO", "swinl_coco_frames")
 
 
 def check_localizer(case: Run) -> None:

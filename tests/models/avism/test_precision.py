@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from avis_cli.inference.model import Model
-from avis_cli.models.avism.config import AVISEG_CATEGORIES, PRESETS, AvismConfig, BackboneSizes, ResNetSizes, SwinSizes
+from avis_cli.models.avism.config import AVISEG_CATEGORIES, PRESETS, AvismConfig, ResNetSizes, SwinSizes
 from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.system import build
 from avis_cli.models.tokens import FrameTokens, TrackQueries
+from avis_cli.models.two_level.config import BackboneSizes
 from avis_cli.nn.resnet import FrozenNormConv
 
 BACKBONES: dict[str, BackboneSizes] = {

@@ -1,0 +1,223 @@
+"""A network of two levels: backbone, pixel decoder, localizer and tracker, from frames and sound to tracks.
+
+Shape letters: B clips, T frames, Q frame queries, N video queries, C channels, K classes, M mask channels, H, W.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from avis_cli.errors import UsageError
+from avis_cli.models.tokens import FramePredictions, FrameTokens, TrackPredictions, TrackQueries, sounding
+from avis_cli.models.two_level.config import TwoLevelConfig
+from avis_cli.nn.counting import count_probabilities
+from avis_cli.nn.masked_decoder import MaskedDecoder
+from avis_cli.nn.pixel_decoder import PixelDecoder, PixelFeatures
+from avis_cli.nn.tracker import Tracker
+
+
+class TwoLevelNetwork(nn.Module, ABC):
+    """A localizer and a tracker on one pixel decoder (AVISM, Guo et al. 2025, section 4), passed in already built; what
+    makes the audio embeddings is a system's own.
+
+    Autocast's half precision is for the backbone and the pixel decoder, which have nine tenths of the products. In
+    ``localize``, ``track`` and ``mask_features`` the rest works in float32: there numbers become decisions (where a
+    query may look, which class it is, which cells are in a mask) that a rounding turns over.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(
+        self,
+        config: TwoLevelConfig,
+        backbone: nn.Module,
+        pixel_decoder: PixelDecoder,
+        localizer: MaskedDecoder,
+        tracker: Tracker,
+    ) -> None:
+        """``config`` is kept for those who use the network; the parts were built from it and never see it."""
+        super().__init__()
+        self.config = config
+        self.backbone = backbone
+        self.pixel_decoder = pixel_decoder
+        self.localizer = localizer
+        self.tracker = tracker
+        self.register_buffer("pixel_mean", torch.tensor(config.pixel_mean)[:, None, None], persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(config.pixel_std)[:, None, None], persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        return self.pixel_mean.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the parameters; under autocast the work is done in autocast's."""
+        return self.pixel_mean.dtype
+
+    @property
+    def frames_per_pass(self) -> int:
+        """Frames that go through the backbone together: on a CPU more of them only leave the cache."""
+        return 1 if self.device.type == "cpu" else 8
+
+    @torch.no_grad()
+    def embed_log_mel(self, patches: Tensor) -> Tensor:
+        """Log-mel patches (T, 96, 64) -> embeddings (T, audio width), by the network's own audio network.
+
+        Raises UsageError where it has none and reads VGGish embeddings.
+        """
+        return self.encode_audio(patches.to(self.device, self.dtype)).float()
+
+    @abstractmethod
+    def encode_audio(self, log_mel: Tensor) -> Tensor:
+        """As ``embed_log_mel``, for training."""
+
+    @torch.no_grad()
+    def localize(self, frames: Tensor, audio: Tensor) -> FrameTokens:
+        """Frames uint8 (T, 3, h, w), RGB at network size, and their audio (T, audio width) -> FrameTokens.
+
+        Each frame is its own: windows of a clip give what the clip would.
+        """
+        self._check_frames(frames)
+        if audio.shape != (len(frames), self.config.audio_width):
+            raise UsageError(
+                f"audio embeddings of shape {tuple(audio.shape)}, expected {(len(frames), self.config.audio_width)}",
+                hint="give one embedding per frame",
+            )
+        audio = audio.to(self.device, self.dtype)
+        some = self.frames_per_pass
+        return FrameTokens.join(
+            [self._localize(part, sound) for part, sound in zip(frames.split(some), audio.split(some), strict=True)]
+        )
+
+    def _localize(self, frames: Tensor, audio: Tensor) -> FrameTokens:
+        """As ``localize``, all in one pass."""
+        features = self.features(frames)
+        masks = self._mask_features(features)
+        with self._in_float32():
+            decoded = self.localizer(features, audio)
+            state, count = decoded.queries[-1], decoded.count_logits
+            return FrameTokens(
+                state.float(),
+                self.localizer.class_head(state).float(),
+                audio.float(),
+                masks,
+                (frames.shape[-2], frames.shape[-1]),
+                None if count is None else count_probabilities(count.float()),
+            )
+
+    @torch.no_grad()
+    def mask_features(self, frames: Tensor) -> Tensor:
+        """Frames as for ``localize`` -> (T, M, h, w), for frames that need masks and no tokens."""
+        self._check_frames(frames)
+        parts = frames.split(self.frames_per_pass)
+        return torch.cat([self._mask_features(self.features(part)) for part in parts])
+
+    @torch.no_grad()
+    def track(self, tokens: FrameTokens | Tensor, audio: Tensor | None = None) -> TrackQueries:
+        """Tokens of a whole clip, or bare queries (T, Q, C) and audio (T, audio width) -> TrackQueries."""
+        if isinstance(tokens, FrameTokens):
+            queries, audio = tokens.queries, tokens.audio
+        else:
+            queries = tokens
+        wanted = (self.config.frame_queries, self.config.width)
+        if audio is None or queries.ndim != 3 or queries.shape[1:] != wanted or len(queries) == 0:
+            raise UsageError(
+                f"tokens of shape {tuple(queries.shape)}, expected (T, {wanted[0]}, {wanted[1]}) and their audio",
+                hint="give what localize returned",
+            )
+        queries, audio = queries.to(self.device, self.dtype), audio.to(self.device, self.dtype)
+        heads = self.tracker
+        with self._in_float32():
+            states, token_similarity = heads(queries[None], audio[None])
+            state = states[-1][0]
+            return TrackQueries(
+                heads.class_head(state).float(),
+                heads.mask_head(state).float(),
+                heads.query_similarity_head(state).float(),
+                token_similarity[0].float(),
+            )
+
+    @torch.no_grad()
+    def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
+        """How surely each track is heard in each token frame, 0..1: (K, T), as `tokens.sounding` says."""
+        with self._in_float32():
+            return sounding(tokens, tracks, queries, classes)
+
+    def features(self, frames: Tensor) -> PixelFeatures:
+        """Frames (B, 3, h, w), 0..255 -> PixelFeatures of the normalised frames, padded right and bottom with zeros;
+        in float32, whatever autocast made them in."""
+        out: PixelFeatures = self.pixel_decoder(self.maps(frames))
+        return out.float()
+
+    def maps(self, frames: Tensor) -> list[Tensor]:
+        """As ``features``, the backbone's maps only, finest first."""
+        x = (frames.to(self.device, self.dtype) - self.pixel_mean) / self.pixel_std
+        height, width = frames.shape[-2:]
+        divisor = self.config.size_divisor
+        out: list[Tensor] = self.backbone(F.pad(x, (0, -width % divisor, 0, -height % divisor)))
+        return out
+
+    def forward(
+        self, frames: Tensor, audio: Tensor, token_layers: int = 3, shifted: bool = False
+    ) -> tuple[FramePredictions, TrackPredictions]:
+        """All intermediate predictions of B clips, for training.
+
+        frames (B, T, 3, h, w), 0..255; audio (B, T, audio width). The tracker runs on the queries of each of the last
+        ``token_layers`` localizer layers, its token layers on unshifted windows unless ``shifted``.
+        """
+        return self.predict(self.features(frames.flatten(0, 1)), audio, audio, token_layers, shifted)
+
+    def predict(
+        self,
+        features: PixelFeatures,
+        audio: Tensor,
+        tracker_audio: Tensor,
+        token_layers: int = 3,
+        shifted: bool = False,
+    ) -> tuple[FramePredictions, TrackPredictions]:
+        """As ``forward``, from the features of the B T frames and with the audio that each level is to hear."""
+        B, T = audio.shape[:2]
+        decoded = self.localizer(features, audio.flatten(0, 1))
+        states = torch.stack(decoded.queries).unflatten(1, (B, T))  # (D, B, T, Q, C)
+        frame_predictions = FramePredictions(
+            states,
+            self.localizer.class_head(states),
+            self.localizer.mask_head(states),
+            self.localizer.mask_features(features).unflatten(0, (B, T)),
+            None if decoded.count_logits is None else decoded.count_logits.unflatten(0, (B, T)),
+        )
+        tokens = states[-token_layers:]  # (L, B, T, Q, C)
+        L = len(tokens)
+        repeated = tracker_audio.expand(L, -1, -1, -1).flatten(0, 1)
+        tracked, token_similarity = self.tracker(tokens.flatten(0, 1), repeated, shifted)
+        queries = torch.stack(tracked).unflatten(1, (L, B))  # (D, L, B, N, C)
+        track_predictions = TrackPredictions(
+            self.tracker.class_head(queries),
+            self.tracker.mask_head(queries),
+            self.tracker.query_similarity_head(queries),
+            token_similarity.unflatten(0, (L, B)),
+            self.tracker.mask_features(features.fine).unflatten(0, (B, T)),
+        )
+        return frame_predictions, track_predictions
+
+    def _mask_features(self, features: PixelFeatures) -> Tensor:
+        """Computed in float32, kept in autocast's element type: one rounding, and half the memory for each frame."""
+        device = self.device.type
+        kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.dtype
+        with self._in_float32():
+            return self.tracker.mask_features(features.fine).to(kind)
+
+    def _in_float32(self) -> torch.autocast:
+        return torch.autocast(self.device.type, enabled=False)
+
+    def _check_frames(self, frames: Tensor) -> None:
+        if frames.ndim != 4 or frames.shape[1] != 3 or frames.dtype != torch.uint8 or 0 in frames.shape:
+            raise UsageError(
+                f"frames of shape {tuple(frames.shape)} and type {frames.dtype}, expected (T, 3, h, w) of uint8",
+                hint="give RGB frames at network size",
+            )
