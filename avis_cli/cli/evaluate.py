@@ -46,7 +46,7 @@ class Format(str, Enum):
     ("Beside an earlier run", "avis evaluate --gt test.json --pred new.json --compare scores.json"),
     ("Beside the published numbers", "avis evaluate --gt test.json --pred new.json --reference"),
 )
-@takes_options("threshold", "mute", "gate", "precision", panel=evaluate_data.MODEL)
+@takes_options("threshold", "mute", "gate", "refine", "precision", panel=evaluate_data.MODEL)
 def evaluate(
     *,
     gt: Annotated[
