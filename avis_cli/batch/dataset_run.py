@@ -43,8 +43,8 @@ class DatasetOptions:
     """How a model is run over a dataset.
 
     ``threshold``, ``gate``, ``mute``, ``refine``: as ``SegmentOptions`` has them. ``null_empty``: null where a track
-    has no mask, in place of the all-zero run length that the released program writes. ``overwrite``: start anew whatever
-    is there; ``max_bytes``: how large the annotations may be, unpacked too.
+    has no mask, in place of the all-zero run length that the released program writes. ``overwrite``: start anew
+    whatever is there; ``max_bytes``: how large the annotations may be, unpacked too.
     """
 
     threshold: float = SegmentOptions.threshold

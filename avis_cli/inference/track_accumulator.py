@@ -35,7 +35,7 @@ class _Track:
     spans: list[Span] = field(default_factory=list)
 
     def score(self) -> float:
-        """The windows' scores, weighted by the pixels that each is the mean over: what is held against the threshold."""
+        """The windows' scores, weighted by the pixels that each is the mean over: held against the threshold."""
         return self._mean([score for score, _, _ in self.parts])
 
     def reported(self) -> float:

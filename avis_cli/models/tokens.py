@@ -87,8 +87,9 @@ class TrackQueries:
     """What a clip's video queries became.
 
     ``class_logits`` (N, K + 1), ``mask_embed`` (N, M); ``similarity`` (N, C) and ``token_similarity`` (T, Q, C): the
-    dot product of a query's and a token's is the logit of their being the same object. ``audio_similarity`` (T, C): what
-    the sound of a frame adds to the similarity embeddings of its tokens where queries attend to them, None for nothing.
+    dot product of a query's and a token's is the logit of their being the same object. ``audio_similarity`` (T, C):
+    what the sound of a frame adds to the similarity embeddings of its tokens where queries attend to them, None for
+    nothing.
     """
 
     class_logits: Tensor

@@ -90,7 +90,9 @@ def refined(preset: str, name: str, weights: dict[str, torch.Tensor], given: Any
     found.system.load(network, weights)
     model = Model(network)
     sound = torch.from_numpy(given[audio])
-    tokens = model.localize(given["frames"], network.embed_log_mel(sound) if sound.ndim == 3 else sound, frame_masks=True)
+    tokens = model.localize(
+        given["frames"], network.embed_log_mel(sound) if sound.ndim == 3 else sound, frame_masks=True
+    )
     sampling, whole = Sampling(Fraction(1), Fraction(1)), TokenWindow(0, tokens, True)
     windows = [
         TrackedWindow(
@@ -114,12 +116,8 @@ def refined(preset: str, name: str, weights: dict[str, torch.Tensor], given: Any
 def check(case: Run) -> None:
     golden, window, places = case.golden, case.window, case.places()
     canonical, agreement = np.array(window.scores()), np.array(window.agreement())
-    kept = {(int(window.pairs.queries[k]), window.classes[k]) for k in np.flatnonzero(canonical > THRESHOLD)}
+    kept, unrefined = _kept(case)
     assert kept == set(zip(golden["query"].tolist(), golden["labels"].tolist(), strict=True))
-    unrefined = {
-        (int(case.baseline.pairs.queries[k]), case.baseline.classes[k])
-        for k in np.flatnonzero(np.array(case.baseline.scores()) > THRESHOLD)
-    }
     assert unrefined == set(zip(golden["baseline_query"].tolist(), golden["baseline_labels"].tolist(), strict=True))
     assert window.refiner is not None
     rows, routes = window.pairs.rows[places], window.refiner.routes
@@ -145,7 +143,9 @@ def check(case: Run) -> None:
     added, dropped = len(kept - unrefined), len(unrefined - kept)
     print(f"\n{', '.join(f'{name} {error:.1e}' for name, error in errors.items())}, lowest IoU {overlap:.6f}")
     print(f"{apart_pixels} pixels of {len(places) * len(case.drawn) * np.prod(case.about['output_size'])} differ")
-    print(f"{len(kept)} kept, {added} that were not before, {dropped} of before dropped, {clear.mean():.1%} clear routes")
+    print(
+        f"{len(kept)} kept, {added} that were not before, {dropped} of before dropped, {clear.mean():.1%} clear routes"
+    )
     assert max(errors.values()) < 1e-3
     assert overlap >= 0.999
 
@@ -181,13 +181,28 @@ def test_acvis() -> None:
     )
 
 
-def test_the_kept_set_differs_both_ways(avism_in: Run) -> None:
-    names = ("query", "labels"), ("baseline_query", "baseline_labels")
-    with_it, without = ({*zip(*(avism_in.golden[n].tolist() for n in pair), strict=True)} for pair in names)
-    assert with_it - without
-    assert without - with_it
+def test_candidates_are_added_and_dropped(avism_in: Run, avism_coco: Run) -> None:
+    added, dropped = (_kept(avism_in)[0] - _kept(avism_in)[1], _kept(avism_coco)[1] - _kept(avism_coco)[0])
+    assert added, "the mean of both logits may be surer"
+    assert dropped, "or less sure"
+    window, before = avism_in.window, avism_in.baseline
+    place = dict(zip(zip(before.pairs.queries.tolist(), before.classes, strict=True), before.scores(), strict=True))
+    assert all(place[pair] <= THRESHOLD for pair in added), "a score that is too low without it decides nothing"
+    assert len(window.pairs) == len(before.pairs), "a class probability that is too low does"
+
+
+def test_what_is_kept_may_score_below_the_threshold(avism_in: Run) -> None:
     agreement, scores = np.array(avism_in.window.agreement()), np.array(avism_in.window.scores())
     kept = scores > THRESHOLD
     assert (agreement[kept] > 0).all()
-    assert (agreement[kept] < 1).all()
-    assert ((scores * agreement)[kept] < THRESHOLD).any(), "no score is held against the threshold again"
+    assert ((scores * agreement)[kept] < THRESHOLD).any()
+
+
+def _kept(case: Run) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    """(query, class) of what is kept with refinement, and without."""
+    return _over(case.window), _over(case.baseline)
+
+
+def _over(window: TrackedWindow) -> set[tuple[int, int]]:
+    pairs = zip(window.pairs.queries.tolist(), window.classes, window.scores(), strict=True)
+    return {(query, category) for query, category, score in pairs if score > THRESHOLD}
