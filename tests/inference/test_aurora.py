@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -224,6 +224,29 @@ def test_the_gate_blanks_first_and_the_rest_is_refined() -> None:
     assert open_.admission is not None
     assert gated.scores == pytest.approx(gated.admission), "the frame that is not heard is no part of the Dice"
     assert open_.scores[0] == pytest.approx(open_.admission[0] * 2 * (16 + 8) / (32 + 32))
+
+
+class UnderTwoClasses(Drawn):
+    """The video query is as likely of another class, which is heard in the first token frame only."""
+
+    @property
+    def config(self) -> ClipConfig:
+        return TwoLevels(name="two", categories=("bell", "drum"), size_divisor=1, width=4, frame_queries=1)
+
+    def track(self, tokens: FrameTokens) -> TrackQueries:
+        return replace(super().track(tokens), class_logits=torch.tensor([[0.45, 0.45, 0.1]]).log())
+
+    def sounding(self, tokens: FrameTokens, tracks: Any, queries: Tensor, classes: Tensor) -> Tensor:
+        return torch.tensor([[1.0, 1.0], [1.0, 0.0]])[classes]
+
+
+def test_a_query_under_two_classes_agrees_where_each_is_heard() -> None:
+    clip = UnderTwoClasses([box(0, 4)] * 2, [[box(0, 4)], [box(2, 6)]], [[-1.0]] * 2)
+    found = run(clip, gate=True)
+    assert found.admission is not None
+    agreement = [score / admission for score, admission in zip(found.scores, found.admission, strict=True)]
+    wanted = {0: 2 * (16 + 8) / 64, 1: 1.0}
+    assert dict(zip(found.classes, agreement, strict=True)) == pytest.approx(wanted)
 
 
 def test_sound_moves_the_similarity_of_all_tokens_of_a_frame_alike() -> None:
