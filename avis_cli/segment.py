@@ -93,7 +93,9 @@ def segment(
         warn(warning)
     source = Source.of(clip, frames.failures)
     result = describe(model, source, sampling, options.threshold, found, options.max_tracks)
-    return replace(result, options=options.recorded(), video=os.path.abspath(os.fsdecode(path)))
+    own = None if found.drawn is None else tuple(place for place, drawn in enumerate(found.drawn) if drawn)
+    video = os.path.abspath(os.fsdecode(path))
+    return replace(result, options=options.recorded(), network_frames=own, video=video)
 
 
 def choose_sampling(model: Model, options: SegmentOptions) -> Sampling:
@@ -181,7 +183,7 @@ def describe(
         threshold=threshold,
         precision=model.precision,
         fps=float(sampling.fps),
-        mask_fps="video" if sampling.mask_fps is None else float(sampling.mask_fps),
+        mask_fps="video" if found.drawn is not None or sampling.mask_fps is None else float(sampling.mask_fps),
     )
     times = tuple(float(time) for time in found.times)
     categories = tuple(enumerate(names, start=1))
@@ -190,15 +192,17 @@ def describe(
 
 def _sounding(found: ClipMasks, pair: int, sampling: Sampling, end: float) -> list[Span]:
     """Seconds in which a track sounds: where it is heard or, without a gate, has a mask; joined, cut at ``end``."""
-    spans = _with_masks(found, pair, sampling) if found.sounding is None else found.sounding[pair]
+    rate = None if found.drawn is not None else sampling.mask_fps  # where masks were carried every frame has its own
+    spans = _with_masks(found, pair, rate) if found.sounding is None else found.sounding[pair]
     return [(first, max(first, min(last, end))) for first, last in spans]
 
 
-def _with_masks(found: ClipMasks, pair: int, sampling: Sampling) -> list[Span]:
-    """Seconds in which a track has a mask, each mask frame up to the next."""
+def _with_masks(found: ClipMasks, pair: int, rate: Fraction | None) -> list[Span]:
+    """Seconds in which a track has a mask, each mask frame up to the next; ``rate``: of the mask frames, None for the
+    video's."""
     starts = found.times
     usual = starts[-1] - starts[-2] if len(starts) > 1 else Fraction(1, 25)
-    ends = [*starts[1:], starts[-1] + (1 / sampling.mask_fps if sampling.mask_fps else usual)] if starts else []
+    ends = [*starts[1:], starts[-1] + (1 / rate if rate else usual)] if starts else []
     spans: list[Span] = []
     for first, last, mask in zip(starts, ends, found.masks[pair], strict=True):
         if mask is not None and spans and spans[-1][1] == float(first):

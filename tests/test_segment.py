@@ -117,6 +117,24 @@ def test_masks_that_are_carried_are_cleaned_too(clip: Path, tiny_model: Any, mon
         assert ndimage.label(np.pad(~pixels, 1, constant_values=True))[1] == 1
 
 
+def test_filled_masks_are_those_of_every_frame_and_the_networks_own_among_them(clip: Path, tiny_model: Any) -> None:
+    sparse, filled = run(clip, tiny_model, mask_fps=2), run(clip, tiny_model, mask_fps=2, fill="flow")
+    every = run(clip, tiny_model, mask_fps="video")
+    assert filled.times == every.times
+    assert filled.network_frames == tuple(range(0, 60, 5))
+    assert sparse.network_frames is None
+    assert filled.model.mask_fps == "video"
+    assert [track.score for track in filled.tracks] == [track.score for track in sparse.tracks]
+    for one, other in zip(sparse.tracks, filled.tracks, strict=True):
+        assert [other.masks[place] for place in filled.network_frames] == list(one.masks)
+        between = [mask for place, mask in enumerate(other.masks) if place % 5]
+        assert any(between) == any(one.masks)
+    assert run(clip, tiny_model, mask_fps=None, fill="flow").network_frames == filled.network_frames, "2 a second"
+    assert max(end for track in filled.tracks for _, end in track.sounding) <= 6.0
+    with pytest.raises(UsageError, match="fill flow mask_fps video, expected a rate with frames between"):
+        run(clip, tiny_model, mask_fps="video", fill="flow")
+
+
 def test_windows_and_memory_limits_change_nothing(clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = run(clip, tiny_model)
     monkeypatch.setattr(avis_cli.inference.clip_frames, "BATCH", 1)
