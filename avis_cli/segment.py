@@ -19,7 +19,7 @@ from torch import Tensor
 
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.inference.clip_frames import ArrayFrames, Sampling, VideoFrames, network_size
-from avis_cli.inference.flow_fill import fill_between
+from avis_cli.inference.flow_fill import fill_between, flow_size
 from avis_cli.inference.loading import load_model
 from avis_cli.inference.model import Model
 from avis_cli.inference.segment_clip import THRESHOLD, ClipMasks, ClipSettings, Embedder, segment_clip
@@ -82,7 +82,8 @@ def segment(
     )
     found = segment_clip(model, frames, embed, wanted, progress, warn)
     if options.fill == "flow":
-        found = fill_between(found, frames, progress, clean=options.clean)
+        pictures = VideoFrames(path, clip, sampling, flow_size(clip.height, clip.width), max_pixels)
+        found = fill_between(found, pictures, progress, clean=options.clean)
     if sound.silent:
         warn("the sound is silent from beginning to end: nothing can be heard")
     if options.strict and frames.failures:
