@@ -16,9 +16,9 @@ from avis_cli.media.container import DEFAULT_MAX_PIXELS, explain, file_identity,
 from avis_cli.media.frames import USUAL_STEP, FrameReader, open_decoder, require_size
 from avis_cli.media.packets import Damage
 from avis_cli.media.picture import Orientation, from_display_matrix
-from avis_cli.media.waveform import read_waveform
+from avis_cli.media.waveform import read_peaks, read_waveform
 
-__all__ = ["DEFAULT_MAX_PIXELS", "FrameReader", "probe", "read_waveform"]
+__all__ = ["DEFAULT_MAX_PIXELS", "FrameReader", "probe", "read_peaks", "read_waveform"]
 
 
 def probe(
