@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import tracemalloc
 import wave
@@ -323,6 +324,22 @@ def test_sound_beyond_the_picture_takes_no_memory(tmp_path: Path, times: list[Fr
         assert len(waveform.samples) == waveform.sample_rate
         assert waveform.samples.any()
     assert peak_memory(lambda: read_peaks(path, clip, most=1 << 20)) < 4e6
+
+
+def test_sound_beyond_the_picture_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = longer_sound(tmp_path, LONG)
+    clip, original = probe(path), sound.to_mono
+    decoded: list[int] = []
+
+    def to_mono(*frames: av.AudioFrame) -> sound.Samples:
+        decoded.append(sum(frame.samples for frame in frames))
+        return original(*frames)
+
+    monkeypatch.setattr(sound, "to_mono", to_mono)
+    for read_sound_of in (read_waveform, functools.partial(read_peaks, most=1000)):
+        decoded.clear()
+        read_sound_of(path, clip)
+        assert 40_000 <= sum(decoded) < 2 * 48_000
 
 
 def test_within_the_picture_sound_is_cut_where_either_ends(tmp_path: Path) -> None:
