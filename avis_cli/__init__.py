@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from avis_cli.errors import AvisError
     from avis_cli.evaluate import evaluate
     from avis_cli.inference.loading import load_model
+    from avis_cli.outputs import export_result, plot_result, render_result, save_result
     from avis_cli.results.clip import ClipResult, Track
     from avis_cli.results.reader import read_result
     from avis_cli.segment import segment, segment_frames
@@ -38,8 +39,12 @@ __all__ = [
     "Track",
     "__version__",
     "evaluate",
+    "export_result",
     "load_model",
+    "plot_result",
     "read_result",
+    "render_result",
+    "save_result",
     "segment",
     "segment_frames",
 ]
@@ -54,6 +59,11 @@ _HOMES = {
     "segment_frames": "avis_cli.segment",
     "segment": "avis_cli.segment",
     "evaluate": "avis_cli.evaluate",
+    # a result's own methods reach them here: results import no writer
+    "save_result": "avis_cli.outputs",
+    "render_result": "avis_cli.outputs",
+    "export_result": "avis_cli.outputs",
+    "plot_result": "avis_cli.outputs",
 }
 
 

@@ -8,19 +8,38 @@ Importing this module loads nothing heavy.
 from __future__ import annotations
 
 import operator
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import Enum
 from fractions import Fraction
 from typing import Any, Literal, TypedDict, TypeVar
 
 from avis_cli.errors import UsageError
-from avis_cli.writers.style import DEFAULT_PALETTE, STYLES, DrawStyle, StyleName, palette, palette_names
+from avis_cli.text import meant, nearest
+from avis_cli.writers.style import (
+    DEFAULT_PALETTE,
+    STRIPS,
+    STYLES,
+    DrawStyle,
+    StripPlace,
+    StyleName,
+    palette,
+    palette_names,
+)
 
 MAX_RATE = 1000  # frames per second anybody may ask for
 RESULTS = ("overlay", "masks", "tracks", "report")
+FILLS = ("none", "flow")
+FILL_RATE = Fraction(2)
+"""Masks per second that the network draws itself where the frames between are filled, and nothing else is said."""
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+# headings of the command line's help, in its order
+INPUT, FOUND, WRITTEN, LOOK = "Input", "What is found", "What is written", "Look of the overlay"
+FOLDERS, NETWORK = "Folders of videos", "The network"
+PANELS = (INPUT, FOUND, WRITTEN, LOOK, FOLDERS, NETWORK)
 
 Read = Callable[[Any], Any]
 """A value as it was given, text or a Python object -> as understood. Raises RefusedError."""
@@ -152,6 +171,13 @@ def count(value: Any) -> int:
     return number
 
 
+def file_name(value: Any) -> str:
+    """A file by its name."""
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise RefusedError("a file")
+    return os.fsdecode(value)
+
+
 def switch(value: Any) -> bool:
     """Yes or no."""
     if not isinstance(value, str) and value in (0, 1):
@@ -161,14 +187,18 @@ def switch(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of ``names``."""
+    """One of ``names``. ``yes``, ``no``: what True and False stand for, None where they mean nothing."""
 
     names: tuple[str, ...]
+    yes: str | None = None
+    no: str | None = None
 
     def __call__(self, value: Any) -> str:
         name = value.value if isinstance(value, Enum) else value
+        if isinstance(value, bool):
+            name = self.yes if value else self.no
         if name not in self.names:
-            raise RefusedError(f"one of {', '.join(self.names)}")
+            raise RefusedError(_with_nearest(f"one of {', '.join(self.names)}", name, self.names))
         return str(name)
 
 
@@ -182,8 +212,15 @@ class Several:
         wanted = [name.strip() for name in value.split(",")] if isinstance(value, str) else list(value)
         for name in wanted:
             if name not in self.names:
-                raise RefusedError(f"a list of {', '.join(self.names)}", repr(name))
+                expected = _with_nearest(f"a list of {', '.join(self.names)}", name, self.names)
+                raise RefusedError(expected, repr(name))
         return tuple(name for name in self.names if name in wanted)
+
+
+def _with_nearest(expected: str, got: object, names: Sequence[str]) -> str:
+    """``expected``, and the name that may have been meant."""
+    near = meant(got, names) if isinstance(got, str) else None
+    return expected if near is None else f"{expected}; {near}"
 
 
 def track_name(value: Any) -> str:
@@ -200,7 +237,8 @@ def colours(value: Any) -> str:
     try:
         palette(value)
     except (UsageError, AttributeError, TypeError):
-        raise RefusedError(f"{', '.join(palette_names())}, or colours such as e6194b,3cb44b") from None
+        expected = f"{', '.join(palette_names())}, or colours such as e6194b,3cb44b"
+        raise RefusedError(_with_nearest(expected, value, palette_names())) from None
     return str(value)
 
 
@@ -214,13 +252,16 @@ class Declaration:
     ``read``: which values can be given. ``help``, ``metavar``, ``panel``: what the command line's help says of it, what
     stands there for the value, and under which heading. ``decides``: the ``result`` of a clip; how the ``network`` is
     loaded; which ``files`` are written of a result, the ``drawing`` in them; or ``nothing``, a limit only.
+    ``is_later``: it was added when results had been written without it, so its default is not recorded: what it does
+    not touch stays as it was, to the byte.
     """
 
     read: Read
     help: str
     metavar: str | None = None
-    panel: str = "Clip"
+    panel: str = INPUT
     decides: Decides = "result"
+    is_later: bool = False
 
 
 def option(default: Any, read: Read, help: str, **more: Any) -> Any:
@@ -234,6 +275,14 @@ class Limits(TypedDict, total=False):
     max_pixels: int
 
 
+class Reading(Limits, total=False):
+    """The keywords that say how an input is opened."""
+
+    audio_track: str | None
+    frame_rate: Fraction | None
+    audio: str | None
+
+
 @dataclass(frozen=True)
 class SegmentOptions:
     """Every setting of a run; what each one does is declared with it.
@@ -245,11 +294,17 @@ class SegmentOptions:
 
     fps: Fraction | None = option(
         None, rate, "Frames per second to listen and look at, such as 1 or 30000/1001 [default: the model's].",
-        metavar="RATE", panel="Network",
+        metavar="RATE", panel=NETWORK,
     )  # fmt: skip
     mask_fps: Fraction | Literal["video"] | None = option(
         None, mask_rate, "Masks per second; video: one for every frame [default: the model's].",
-        metavar="RATE|video", panel="Network",
+        metavar="RATE|video", panel=FOUND,
+    )  # fmt: skip
+    fill: str | None = option(
+        None, Choice(FILLS),
+        "Masks for the frames between those of --mask-fps (2 a second, if not given): flow carries them along by how "
+        "the picture moves [default: none].",
+        metavar="none|flow", panel=FOUND, is_later=True,
     )  # fmt: skip
     start: Fraction = option(
         Fraction(0), seconds, "Begin there: seconds (12.5) or HH:MM:SS.s (0:00:12.5).", metavar="TIME"
@@ -257,31 +312,45 @@ class SegmentOptions:
     end: Fraction | None = option(None, seconds, "Stop there, written as for --start.", metavar="TIME")
     threshold: float = option(
         0.3, Number(0, 1), "Keep tracks that score above this; lower finds more, wrong ones too.",
-        metavar="0..1", panel="Tracks",
+        metavar="0..1", panel=FOUND,
     )  # fmt: skip
     max_tracks: int | None = option(
-        None, count, "Keep the N best tracks at most [default: all].", metavar="N", panel="Tracks"
+        None, count, "Keep the N best tracks at most [default: all].", metavar="N", panel=FOUND
     )
     audio_track: str | None = option(
         None, track_name,
         "Which sound track to hear, counted from 0, or its language (eng) [default: the file's own choice].",
         metavar="N|LANG",
     )  # fmt: skip
+    frame_rate: Fraction | None = option(
+        None, rate, "Take a folder of pictures as one clip, with so many of them a second.", metavar="RATE",
+        is_later=True,
+    )  # fmt: skip
+    audio: str | None = option(
+        None, file_name,
+        "Hear this file instead: the sound of a folder of pictures, or in place of a video's own.", metavar="FILE",
+        is_later=True,
+    )  # fmt: skip
     allow_silent: bool = option(False, switch, "Take videos that have no sound, as if they were silent.")
     mute: bool = option(False, switch, "Put silence in place of the sound: shows what the picture alone gives.")
     gate: bool | None = option(
-        None, switch, "No masks while an object is not heard [default: the model's].", panel="Tracks"
+        None, switch, "No masks while an object is not heard [default: the model's].", panel=FOUND
     )
     window: int | None = option(
         None, count,
         "Token frames tracked together; longer videos are tracked in overlapping windows "
         "[default: 240, fewer if memory is short].",
-        metavar="N", panel="Network",
+        metavar="N", panel=NETWORK,
     )  # fmt: skip
     max_gap: float = option(
         60.0, Number(0, unit="seconds"),
         "What sounds again after longer than this, in another window, is a new object.",
-        metavar="SECONDS", panel="Tracks",
+        metavar="SECONDS", panel=FOUND,
+    )  # fmt: skip
+    clean: bool = option(
+        False, switch,
+        "Take specks and pinholes out of the masks: pieces and holes under 5 % of the mask and 0.1 % of the picture.",
+        panel=FOUND, is_later=True,
     )  # fmt: skip
     strict: bool = option(False, switch, "Fail where a frame cannot be decoded, instead of skipping it.")
     max_pixels: int | None = option(
@@ -290,31 +359,35 @@ class SegmentOptions:
     )  # fmt: skip
     precision: str = option(
         "auto", Choice(PRECISIONS), "Numbers to compute with; auto: fp32, as published.",
-        panel="Network", decides="network",
+        panel=NETWORK, decides="network",
     )  # fmt: skip
     only: tuple[str, ...] = option(
         RESULTS, Several(RESULTS), "Which results to write, separated by commas.",
-        metavar="LIST", panel="Results", decides="files",
+        metavar="LIST", panel=WRITTEN, decides="files",
     )  # fmt: skip
     style: str = option(
         StyleName.fill.value, Choice(STYLES),
         "fill: coloured masks; outline: lines only; blur-background and spotlight: blur or darken what is outside "
         "the masks; mute: grey, dark and blurred wherever nothing sounds.",
-        panel="Drawing", decides="drawing",
+        metavar="STYLE", panel=LOOK, decides="drawing",
     )  # fmt: skip
     alpha: float | None = option(
         None, Number(0, 1),
         "How strong: opacity of the masks or lines, or of what is done to the background "
         "[default: the style's own].",
-        metavar="0..1", panel="Drawing", decides="drawing",
+        metavar="0..1", panel=LOOK, decides="drawing",
     )  # fmt: skip
-    labels: bool = option(True, switch, "Name and score at each object.", panel="Drawing", decides="drawing")
-    strip: bool = option(True, switch, "The timeline at the bottom.", panel="Drawing", decides="drawing")
+    labels: bool = option(True, switch, "Name and score at each object.", panel=LOOK, decides="drawing")
+    strip: str = option(
+        StripPlace.over.value, Choice(STRIPS, StripPlace.over.value, StripPlace.none.value),
+        "The timeline: over the bottom of the picture, below it (the video becomes taller), or none.",
+        panel=LOOK, decides="drawing",
+    )  # fmt: skip
     palette: str = option(
         DEFAULT_PALETTE, colours,
         "okabe-ito and tol-bright (for the colour-blind too), vivid, pastel, white, or colours of your own, one "
         "for each track, such as e6194b,3cb44b.",
-        metavar="NAME|COLOURS", panel="Drawing", decides="drawing",
+        metavar="NAME|COLOURS", panel=LOOK, decides="drawing",
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -327,6 +400,8 @@ class SegmentOptions:
             object.__setattr__(self, name, value)
         if self.end is not None and self.end <= self.start:
             raise OptionError({"start": _shown(self.start), "end": _shown(self.end)}, "an end after the start")
+        if self.fill == "flow" and self.mask_fps == "video":
+            raise OptionError({"fill": "flow", "mask_fps": "video"}, "a rate with frames between, such as 2")
 
     @classmethod
     def of(cls: type[Value], options: Value | None, settings: Mapping[str, Any]) -> Value:
@@ -335,10 +410,8 @@ class SegmentOptions:
         known = [name for name, _, _ in declarations(type(options))]
         for name in settings:
             if name not in known:
-                from difflib import get_close_matches
-
-                near = get_close_matches(name, known, 1)
-                raise TypeError(f"there is no setting {name!r}{f'; is {near[0]!r} meant?' if near else ''}")
+                near = nearest(name, known)
+                raise TypeError(f"there is no setting {name!r}{'' if near is None else f'; is {near!r} meant?'}")
         return replace(options, **settings)
 
     def recorded(self) -> dict[str, Any]:
@@ -348,19 +421,22 @@ class SegmentOptions:
         """
         return {
             name: json_value(getattr(self, name))
-            for name, declared, _ in declarations(type(self))
-            if declared.decides == "result"
+            for name, declared, default in declarations(type(self))
+            if declared.decides == "result" and not (declared.is_later and getattr(self, name) == default)
         }
 
     def understood(self) -> dict[str, Any]:
-        """JSON values of all that decides what a run writes, as understood, not as typed: ``fps="2"`` is ``2.0``."""
-        values: dict[str, Any] = {}
-        for name, declared, _ in declarations(type(self)):
-            value = getattr(self, name)
-            if declared.decides == "result":
-                values[name] = str(value)
-            elif declared.decides in ("network", "files"):
-                values[name] = json_value(value)
+        """JSON values of all that decides what a run writes, as understood, not as typed: ``fps="2"`` is 2.
+
+        Exact rates and times are numbers where one has exactly that value, else text (``30000/1001``). Later settings
+        are left out where they are what they would have been before.
+        """
+        values = {
+            name: _number_or_text(getattr(self, name))
+            for name, declared, default in declarations(type(self))
+            if declared.decides in ("result", "network", "files")
+            and not (declared.is_later and getattr(self, name) == default)
+        }
         return {**values, "draw": asdict(self.draw)}
 
     @property
@@ -373,11 +449,27 @@ class SegmentOptions:
         """What is refused when a video is opened, where it was set."""
         return {} if self.max_pixels is None else {"max_pixels": self.max_pixels}
 
+    @property
+    def reading(self) -> Reading:
+        """How an input is opened."""
+        return {
+            "audio_track": self.audio_track, "frame_rate": self.frame_rate, "audio": self.audio, **self.limits
+        }  # fmt: skip
+
 
 def declarations(kind: type[SegmentOptions] = SegmentOptions) -> Iterator[tuple[str, Declaration, Any]]:
     """Name, declaration and default of every setting, in order."""
     for entry in fields(kind):
         yield entry.name, entry.metadata["declaration"], entry.default
+
+
+def _number_or_text(value: Any) -> Any:
+    """``json_value``, with fractions as numbers where the number's text means the same."""
+    if isinstance(value, Fraction):
+        if value.denominator == 1:
+            return int(value)
+        return float(value) if Fraction(repr(float(value))) == value else str(value)
+    return json_value(value)
 
 
 def json_value(value: Any) -> Any:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.inference.clip_frames import ArrayFrames, Sampling, VideoFrames, network_size
+from avis_cli.inference.flow_fill import fill_between
 from avis_cli.inference.loading import load_model
 from avis_cli.inference.model import Model
 from avis_cli.inference.segment_clip import THRESHOLD, ClipMasks, ClipSettings, Embedder, segment_clip
@@ -26,7 +27,7 @@ from avis_cli.inference.track_accumulator import Span
 from avis_cli.media import decode
 from avis_cli.media.clip_info import ClipInfo, Waveform
 from avis_cli.nn.audio import token_windows
-from avis_cli.options import SegmentOptions
+from avis_cli.options import FILL_RATE, SegmentOptions
 from avis_cli.progress import Progress, silent
 from avis_cli.results.clip import ClipResult, Track
 from avis_cli.results.source import ModelInfo, Source
@@ -49,7 +50,8 @@ def segment(
     warn: Callable[[str], None] = _ignore,
     **settings: Any,
 ) -> ClipResult:
-    """Which objects of a video file sound, where and when.
+    """Which objects of a video file sound, where and when; or of a folder of pictures, with ``frame_rate`` of them a
+    second and their sound in the file ``audio``.
 
     ``model``: what ``load_model`` returned, or a name or file for it; None: the default model. ``options``: the
     settings of the run, each of which can be given as a keyword too (``threshold=0.2``, ``mask_fps="video"``):
@@ -63,7 +65,7 @@ def segment(
         model = load_model(model, precision=options.precision)
     sampling = choose_sampling(model, options)
     max_pixels = options.max_pixels or decode.DEFAULT_MAX_PIXELS
-    clip = decode.probe(path, audio_track=options.audio_track, max_pixels=max_pixels)
+    clip = decode.probe(path, **options.reading)
     size = network_size(clip.height, clip.width, model.config.short_side, model.config.long_side)
     frames = VideoFrames(path, clip, sampling, size, max_pixels)
     if not (options.allow_silent or options.mute):
@@ -76,8 +78,12 @@ def segment(
         parts = [torch.as_tensor(listen(model, sound.during(some))(some)) for some in _close_together(times)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    wanted = ClipSettings((clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap)
+    wanted = ClipSettings(
+        (clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap, clean=options.clean
+    )
     found = segment_clip(model, frames, embed, wanted, progress, warn)
+    if options.fill == "flow":
+        found = fill_between(found, frames, progress, clean=options.clean)
     if sound.silent:
         warn("the sound is silent from beginning to end: nothing can be heard")
     if options.strict and frames.failures:
@@ -88,13 +94,15 @@ def segment(
         warn(warning)
     source = Source.of(clip, frames.failures)
     result = describe(model, source, sampling, options.threshold, found, options.max_tracks)
-    return replace(result, options=options.recorded())
+    return replace(result, options=options.recorded(), video=os.path.abspath(os.fsdecode(path)))
 
 
 def choose_sampling(model: Model, options: SegmentOptions) -> Sampling:
     """The rates and times of a run, with the preset's own in place of None."""
     token_rate = Fraction(model.config.fps) if options.fps is None else options.fps
     mask_rate = options.mask_fps
+    if mask_rate is None and options.fill == "flow":
+        mask_rate = FILL_RATE
     if mask_rate is None:
         mask_rate = "video" if model.config.masks_every_frame else token_rate
     return Sampling(token_rate, None if isinstance(mask_rate, str) else mask_rate, options.start, options.end)

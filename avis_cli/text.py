@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 # control characters, halves of surrogate pairs, line and paragraph separators, invisible formatting
 _ESCAPED = frozenset({"Cc", "Cs", "Zl", "Zp", "Cf"})
@@ -29,3 +30,18 @@ def spreadsheet_safe(cell: str) -> str:
     Numbers, also negative ones, stay as they are.
     """
     return f"'{cell}" if cell[:1] in _FORMULA and cell and not _NUMBER.fullmatch(cell) else cell
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The one of ``names`` that somebody who wrote ``name`` may have meant, None if none is like it."""
+    from difflib import get_close_matches  # only where something went wrong already
+
+    by_key = {entry.casefold(): entry for entry in names}
+    near = get_close_matches(name.casefold(), by_key, 1, 0.7)
+    return by_key[near[0]] if near else None
+
+
+def meant(name: str, names: Iterable[str]) -> str | None:
+    """``is avism-tiny meant?``, None if none of ``names`` is like ``name``."""
+    near = nearest(name, names)
+    return None if near is None else f"is {near} meant?"

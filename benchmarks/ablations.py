@@ -1,76 +1,73 @@
-"""The table of what each part of the network is worth.
+"""The table of what each part of the network is worth: the trainings, the scores, the table.
 
-    avis synth world --split test --videos 200 --frames 10 --seed 7
-    python benchmarks/ablations.py world --full weights/avism-tiny.safetensors --twin runs/twin/model.safetensors \
-        --no-audio runs/no_audio/model.safetensors --no-fusion runs/no_fusion/model.safetensors > table.md
+    avis synth world --split train --videos 6000 --frames 12 --seed 1
+    avis synth world --split val --videos 200 --frames 10 --seed 1
+    avis synth test --split test --videos 300 --frames 10 --seed 11
+    python benchmarks/ablations.py train world runs --full weights/avism-tiny.safetensors
+    python benchmarks/ablations.py score test runs --full weights/avism-tiny.safetensors
+    python benchmarks/ablations.py table
 
-``--twin`` is the full network trained on the budget that the ablations had; ``--no-audio`` and ``--no-fusion`` were
-trained with ``avis train --without audio`` and ``--without fusion``. Rows whose weights are not given are left out.
+``train`` trains every row from the same initial maps with the same steps; a killed one goes on where it was, rows that
+are done are left. Name rows to train only these, in several processes at once. ``score`` writes
+``results/ablations.json``, from which ``table`` prints Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from baselines.linking import linked_by_appearance
-from baselines.variants import VARIANTS, Variant, score
+from baselines.ablation_scores import score_rows
+from baselines.ablation_table import table
+from baselines.trained_rows import TRAINED_ROWS, Runs
 
-from avis_cli.datasets.aviseg import read_training_split
-from avis_cli.inference.loading import load_model
-from avis_cli.models.training import AudioAblation
-from avis_cli.train.clips import ClipSource, FolderSource
-from avis_cli.train.validate import Validation
-
-DEAF = AudioAblation(localizer=False, tracker=False)
-TRACKER_ONLY = AudioAblation(localizer=False)
-HEADINGS = "| network | FSLA | HOTA | mAP | twins | silent suppressed | FSLA released | HOTA released | mAP released |"
+RESULTS = Path(__file__).parent / "results" / "ablations.json"
 
 
-def rows(arguments: argparse.Namespace) -> Iterator[tuple[str, Path, Variant]]:
-    """Name, weights and variant of each row of the table."""
-    yield "full model, bundled weights", arguments.full, VARIANTS["full"]
-    yield "the same, muted", arguments.full, VARIANTS["muted"]
-    yield "the same, gate off", arguments.full, VARIANTS["gate off"]
-    yield "the same, tracker off: frame level, tokens matched", arguments.full, VARIANTS["tracker off"]
-    yield "the same, frame level + SORT", arguments.full, VARIANTS["SORT"]
-    if arguments.twin is not None:
-        yield "full model, short budget", arguments.twin, VARIANTS["full"]
-        yield "gate off", arguments.twin, VARIANTS["gate off"]
-        yield "tracker off: frame level, tokens matched", arguments.twin, VARIANTS["tracker off"]
-        yield "frame level + SORT", arguments.twin, VARIANTS["SORT"]
-    if arguments.no_fusion is not None:
-        yield "no cross-modal fusion: sound in the tracker only", arguments.no_fusion, Variant(TRACKER_ONLY)
-    if arguments.no_audio is not None:
-        yield "audio off", arguments.no_audio, Variant(DEAF)
-        yield "vision only, frame level, tokens matched", arguments.no_audio, Variant(DEAF, linker=linked_by_appearance)
+def _train(chosen: argparse.Namespace) -> None:
+    runs = Runs(chosen.data, chosen.runs, chosen.full, chosen.steps)
+    for name in chosen.rows or TRAINED_ROWS:
+        print(f"{name}: {runs.train(name)}", flush=True)
 
 
-def line(name: str, found: Validation) -> str:
-    """One row of the table, in Markdown."""
-    released = [found.scores[key] for key in ("FSLA", "HOTA", "mAP")]
-    values = [found.fsla, found.hota, found.precision, found.twins, found.suppressed, *released]
-    return "| " + " | ".join([name, *("-" if value is None else f"{value:.1f}" for value in values)]) + " |"
+def _score(chosen: argparse.Namespace) -> None:
+    def kept(document: dict[str, object]) -> None:
+        chosen.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+    score_rows(chosen.data, chosen.split, chosen.runs, chosen.full, kept)
+
+
+def _table(chosen: argparse.Namespace) -> None:
+    sys.stdout.write(table(json.loads(chosen.out.read_text(encoding="utf-8"))))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--full", type=Path, required=True)
-    for name in ("--twin", "--no-audio", "--no-fusion"):
-        parser.add_argument(name, type=Path)
-    arguments = parser.parse_args()
+    parser.set_defaults(run=None)
+    commands = parser.add_subparsers(required=True)
+    training = commands.add_parser("train", help="train the rows")
+    training.add_argument("data", type=Path)
+    training.add_argument("runs", type=Path)
+    training.add_argument("rows", nargs="*", choices=[*TRAINED_ROWS, []], metavar="ROW", help=", ".join(TRAINED_ROWS))
+    training.add_argument("--steps", type=int, default=500, help="of each row, 8 clips each (%(default)s)")
+    training.set_defaults(run=_train)
+    scoring = commands.add_parser("score", help="score all rows that are trained")
+    scoring.add_argument("data", type=Path)
+    scoring.add_argument("runs", type=Path)
+    scoring.add_argument("--split", default="test")
+    scoring.set_defaults(run=_score)
+    printing = commands.add_parser("table", help="print the table")
+    printing.set_defaults(run=_table)
+    for command in (training, scoring):
+        command.add_argument("--full", type=Path, required=True, help="the bundled weights")
+    for command in (scoring, printing):
+        command.add_argument("--out", type=Path, default=RESULTS, metavar="JSON")
+    chosen = parser.parse_args()
     torch.set_num_threads(1)  # the network is small: more threads only wait for each other
-    source: ClipSource = FolderSource(read_training_split(arguments.data, arguments.split))
-    print(f"{len(source)} clips\n\n{HEADINGS}\n|---|" + "---:|" * 8)
-    for name, weights, variant in rows(arguments):
-        found = score(load_model(weights), source, variant, lambda *_: None)
-        print(line(name, found), flush=True)
-        print(name, found.summary(), file=sys.stderr)
+    chosen.run(chosen)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,13 @@ A test compares the page with what this makes.
 from __future__ import annotations
 
 import re
-import types
-import typing
 from collections.abc import Iterator, Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from typer.main import get_command
 
+from avis_cli.cli.command import ONLY, default_of, is_option, kind_of, panels_of, usage_of, value_of
 from avis_cli.cli.main import app
 
 PAGE = Path(__file__).with_name("commands.md")
@@ -29,10 +27,9 @@ progress and errors go to stderr, an error in one line. Exit codes: 0 all is wel
 sense; 3 some inputs of several failed; 130 interrupted.
 """
 _TAIL = """\
-`-h` and `--help` print what is here. `avis --version` prints the version, and `avis --install-completion` teaches the
-shell to complete commands and options."""
+`-h` and `--help` print what is here. `avis --version` (`-v`) prints the version, `avis --install-completion` teaches
+the shell to complete commands, options and the names that options take."""
 _COMPLETION = ("install_completion", "show_completion")  # Typer's own; what they say depends on the shell
-_PLACEHOLDERS = {int: "N", float: "NUMBER", Path: "PATH"}
 _DEFAULT = re.compile(r"\s*(?:\[default: (?P<square>.+)\]|\(default: (?P<round>.+)\)|Default: (?P<plain>.+?))\.?$")
 
 
@@ -43,7 +40,7 @@ def page() -> str:
     common = _common([command for _, command in commands])
     lines = [_HEAD]
     lines += [f"- [`{' '.join(names)}`](#{'-'.join(names)}): {_prose(_first(command))}" for names, command in commands]
-    lines += ["", "Every command takes these as well:", "", *_table("option", [_row(o, {}) for o in common])]
+    lines += ["", "Every command takes these as well:", "", *_table("option", [_row(o, commands[0]) for o in common])]
     lines += ["", _TAIL]
     for names, command in commands:
         lines += ["", *_section(names, command, common)]
@@ -66,83 +63,58 @@ def _common(commands: Sequence[Any]) -> list[Any]:
 
 
 def _section(names: tuple[str, ...], command: Any, common: Sequence[Any]) -> list[str]:
-    types_of = typing.get_type_hints(command.callback, include_extras=True)
     taken = {tuple(option.opts) for option in common}
-    arguments = [p for p in command.params if _is_argument(p)]
+    arguments = [p for p in command.params if not is_option(p)]
     options = [o for o in _options(command) if tuple(o.opts) not in taken]
     lines = [f"## {' '.join(names)}", "", *_paragraphs(command), ""]
-    lines += ["```text", " ".join([*names, "[OPTIONS]"] + [_usage(argument) for argument in arguments]), "```"]
+    lines += ["```text", " ".join([*names, "[OPTIONS]"] + [usage_of(argument) for argument in arguments]), "```"]
     if arguments:
-        lines += ["", *_table("argument", [_row(argument, types_of) for argument in arguments])]
-    if options:
-        lines += ["", *_table("option", [_row(option, types_of) for option in options])]
+        lines += ["", *_table("argument", [_row(argument, command) for argument in arguments])]
+    for heading, listed in panels_of(command, options).items():
+        if listed:
+            lines += ["", *_table("option" if heading == ONLY else heading, [_row(o, command) for o in listed])]
+    if command.epilog:
+        lines += ["", "```sh", *_examples(command.epilog), "```"]
     return lines
 
 
-def _is_argument(parameter: Any) -> bool:
-    return not parameter.opts[0].startswith("-")
+def _examples(epilog: str) -> list[str]:
+    """The examples of the help, what each is for as a comment."""
+    lines = [line for line in epilog.splitlines() if line.startswith("  ")]
+    return [line.strip() if line.startswith("    ") else f"# {line.strip().removesuffix(':')}" for line in lines]
 
 
 def _options(command: Any) -> list[Any]:
-    return [p for p in command.params if not _is_argument(p) and p.name not in _COMPLETION and not p.hidden]
-
-
-def _usage(argument: Any) -> str:
-    name: str = argument.metavar or argument.name.upper()
-    several = argument.nargs == -1 and not name.endswith("...")
-    name = f"{name}..." if several else name
-    return name if argument.required or name.startswith("[") else f"[{name}]"
+    return [p for p in command.params if is_option(p) and p.name not in _COMPLETION and not p.hidden]
 
 
 def _table(first: str, rows: list[tuple[str, str, str]]) -> list[str]:
     return [f"| {first} | what it does | default |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
-def _row(parameter: Any, types_of: dict[str, Any]) -> tuple[str, str, str]:
+def _row(parameter: Any, command: Any) -> tuple[str, str, str]:
     """Name and value, what it does, what holds where it is not given."""
     text = " ".join((parameter.help or "").split())
     found = _DEFAULT.search(text)
     if found is not None:
         # a default that is told in words is no value: it has its own column
         told = next(group for group in found.groups() if group)
-        return _name(parameter, types_of), _prose(_ended(text[: found.start()])), _prose(told)
-    return _name(parameter, types_of), _prose(text), _default(parameter)
+        return _name(parameter, command), _prose(_ended(text[: found.start()])), _prose(told)
+    return _name(parameter, command), _prose(text), _default(parameter)
 
 
-def _name(parameter: Any, types_of: dict[str, Any]) -> str:
-    if _is_argument(parameter):
-        return _code(_usage(parameter))
+def _name(parameter: Any, command: Any) -> str:
+    if not is_option(parameter):
+        return _code(usage_of(parameter))
     names = ", ".join(_code(name) for name in [*reversed(parameter.opts), *parameter.secondary_opts])
-    return names if parameter.is_flag else f"{names} {_code(_value(parameter, types_of))}"
-
-
-def _value(option: Any, types_of: dict[str, Any]) -> str:
-    """What stands for the option's value."""
-    if option.metavar:
-        return str(option.metavar)
-    kind = _bare(types_of.get(option.name, str))
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return "|".join(str(member.value) for member in kind)
-    return _PLACEHOLDERS.get(kind, "TEXT")
-
-
-def _bare(kind: Any) -> Any:
-    """``Annotated[X | None, ...]`` -> X"""
-    kind = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
-    if typing.get_origin(kind) in (types.UnionType, typing.Union):
-        kind = next(part for part in typing.get_args(kind) if part is not type(None))
-    return kind
+    return names if parameter.is_flag else f"{names} {_code(value_of(parameter, kind_of(parameter, command)))}"
 
 
 def _default(parameter: Any) -> str:
-    value = parameter.default
     if parameter.required:
         return "required"
-    if value is None or value is False:
-        return ""
-    if value is True:
-        return _code(parameter.opts[0])
-    return _code(str(value.value if isinstance(value, Enum) else value))
+    default = default_of(parameter)
+    return "" if default is None else _code(default)
 
 
 def _ended(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ class FakeHub:
     ``status``: answer everything with this status and ``error_code``; ``failures``: only the first so many requests.
     ``only_get``: misbehave in downloads only. ``cut``: bytes left out at the end of each download. ``announce_less``:
     announce the cut length rather than the whole one. ``swap``: bytes to send instead. ``portal``: send a login page.
+    ``drip``: seconds before each byte of a download; ``drip_headers``: and before each byte of any answer's headers.
+    ``pause``: seconds before each answer.
     """
 
     url: str = ""
@@ -36,10 +39,16 @@ class FakeHub:
     swap: bytes | None = None
     portal: bool = False
     large_files: bool = True
+    drip: float = 0.0
+    drip_headers: bool = False
+    pause: float = 0.0
 
     def answer(self, handler: BaseHTTPRequestHandler, method: str) -> None:
         self.requests.append((method, handler.path, handler.headers.get("authorization")))
-        if self._fails(method):
+        time.sleep(self.pause)
+        if self.drip and (self.drip_headers or method == "GET"):
+            self._drip(handler)
+        elif self._fails(method):
             assert self.status is not None
             _send(handler, self.status, {"X-Error-Code": self.error_code} if self.error_code else {}, b"no", method)
         elif self.portal:
@@ -54,6 +63,20 @@ class FakeHub:
             return True
         self.failures -= 1
         return self.failures >= 0
+
+    def _drip(self, handler: BaseHTTPRequestHandler) -> None:
+        """Byte after byte until nobody listens."""
+        handler.close_connection = True
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        if not self.drip_headers:
+            size = len(next(iter(self.files.values())))
+            handler.wfile.write(f"Content-Length: {size}\r\n\r\n".encode())
+        try:
+            while True:
+                time.sleep(self.drip)
+                handler.wfile.write(b"x")
+        except OSError:
+            pass
 
     def _serve(self, handler: BaseHTTPRequestHandler, method: str) -> None:
         owner, name, verb, revision, file = handler.path.lstrip("/").split("/", 4)

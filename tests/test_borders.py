@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "progress": set(),
     "version": set(),
     "threads": set(),
+    "memory": set(),
     "options": {"writers"},
     "files": set(),
     "media": {"files"},
@@ -33,17 +34,18 @@ ALLOWED: dict[str, set[str]] = {
     "segment": {"options", "media", "results", "nn", "inference"},
     "writers": {"files", "media", "results"},
     "export": {"files", "media", "results", "writers"},
+    "outputs": {"options", "files", "media", "results", "writers", "export"},
     "datasets": {"files", "media", "results"},
     "evaluate": {"files", "results", "datasets"},
     "train": {"files", "media", "results", "nn", "models", "hub", "inference", "datasets", "evaluate"},
-    "batch": {"options", "files", "media", "results", "datasets", "hub", "inference", "segment", "writers"},
+    "batch": {"options", "files", "media", "results", "datasets", "hub", "inference", "segment", "writers", "outputs"},
     "cli": {
-        "options", "files", "media", "results", "hub", "inference", "segment", "writers", "export", "datasets",
-        "evaluate", "train", "batch",
+        "options", "files", "media", "results", "hub", "inference", "segment", "writers", "export", "outputs",
+        "datasets", "evaluate", "train", "batch",
     },
     "__main__": {"cli"},
 }  # fmt: skip
-EVERYWHERE = {"errors", "progress", "version", "text", "threads"}
+EVERYWHERE = {"errors", "progress", "version", "text", "threads", "memory"}
 TENSORS = {"nn", "models", "hub", "inference", "segment", "train"}
 HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS, "typer": {"cli"}, "tqdm": {"cli", "hub"}}
 

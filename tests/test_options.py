@@ -34,6 +34,7 @@ from avis_cli.options import (
     rate,
     seconds,
 )
+from avis_cli.writers.style import DrawStyle
 
 LONGEST = 10**18  # seconds
 
@@ -48,13 +49,16 @@ some_settings = st.fixed_dictionaries(
         "threshold": st.floats(0, 1) | st.integers(0, 1),
         "max_tracks": st.none() | st.integers(1, 1000),
         "audio_track": st.none() | st.integers(0, 9) | st.sampled_from(["eng", "fra"]),
+        "frame_rate": st.none() | rates,
+        "audio": st.none() | st.just("sound.wav") | st.just(Path("a", "sound.wav")),
         "mute": st.booleans(),
+        "clean": st.booleans(),
         "gate": st.none() | st.booleans(),
         "max_gap": st.floats(0, 1e6) | st.just(math.inf),
         "precision": st.sampled_from(PRECISIONS),
         "only": st.lists(st.sampled_from(RESULTS), min_size=1, unique=True),
         "alpha": st.none() | st.floats(0, 1),
-        "strip": st.booleans(),
+        "strip": st.booleans() | st.sampled_from(["over", "below", "none"]),
     },
 )
 
@@ -135,10 +139,11 @@ def test_what_was_understood_can_be_given_again(given_: dict[str, Any]) -> None:
 
 def test_every_setting_that_decides_something_is_in_the_fingerprint() -> None:
     other = {
-        "fps": 2, "mask_fps": "video", "start": 1, "end": 9, "threshold": 0.5, "max_tracks": 1, "audio_track": 1,
-        "allow_silent": True, "mute": True, "gate": True, "window": 9, "max_gap": 1, "strict": True, "max_pixels": 9,
-        "precision": "bf16", "only": "masks", "style": "mute", "alpha": 0.1, "labels": False, "strip": False,
-        "palette": "white",
+        "fps": 2, "mask_fps": "video", "fill": "flow", "start": 1, "end": 9, "threshold": 0.5, "max_tracks": 1,
+        "audio_track": 1, "frame_rate": 5, "audio": "sound.wav",
+        "allow_silent": True, "mute": True, "gate": True, "window": 9, "max_gap": 1, "clean": True, "strict": True,
+        "max_pixels": 9, "precision": "bf16", "only": "masks", "style": "mute", "alpha": 0.1, "labels": False,
+        "strip": "below", "palette": "white",
     }  # fmt: skip
     assert list(other) == [name for name, _, _ in declarations()]
     usual = SegmentOptions()
@@ -167,6 +172,8 @@ def test_every_setting_that_decides_something_is_in_the_fingerprint() -> None:
         ({"gate": "yes"}, "gate 'yes', expected True or False"),
         ({"only": ["tracks", "poem"]}, "only 'poem', expected a list of overlay, masks, tracks, report"),
         ({"precision": "fp64"}, "precision 'fp64', expected one of auto, fp32, bf16, fp16"),
+        ({"strip": "beside"}, "strip 'beside', expected one of over, below, none"),
+        ({"style": True}, "style True, expected one of fill, outline, "),
         ({"palette": "rainbow"}, "palette 'rainbow', expected okabe-ito, "),
         ({"palette": 7}, "palette 7, expected okabe-ito, "),
         ({"audio_track": 1.5}, "audio_track 1.5, expected a number from 0, or a language"),
@@ -182,6 +189,18 @@ def test_errors_name_the_setting_and_on_the_command_line_the_flag(given_: dict[s
     assert isinstance(renamed, UsageError)
     for name in given_:
         assert f"--{name.replace('_', '-')} " in renamed.cause
+
+
+def test_a_later_setting_is_recorded_where_it_is_used() -> None:
+    assert "clean" not in SegmentOptions().recorded()
+    assert "clean" not in SegmentOptions(clean=False).understood()
+    assert SegmentOptions(clean=True).recorded()["clean"] is True
+    assert SegmentOptions(clean=True).understood()["clean"] is True
+
+
+def test_the_strip_can_be_switched_from_python() -> None:
+    assert [SegmentOptions(strip=on).draw.strip for on in (True, False)] == ["over", "none"]
+    assert SegmentOptions(strip="below").draw == DrawStyle(strip="below")
 
 
 def test_a_setting_there_is_not_is_named_with_the_nearest() -> None:

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import ndimage
 
 import avis_cli
 import avis_cli.inference.clip_frames
 from avis_cli.errors import MediaError, UsageError
-from avis_cli.inference import mask_frames
+from avis_cli.inference import clean_masks, mask_frames
 from avis_cli.inference.clip_frames import Sampling, network_size
 from avis_cli.media import decode
 from avis_cli.results import run_length
@@ -83,6 +84,38 @@ def test_equals_the_network_run_on_the_same_frames_and_sound(clip: Path, tiny_mo
     frames = small.transpose(0, 3, 1, 2)
     alone = avis_cli.segment_frames(tiny_model, frames, audio, (info.height, info.width), THRESHOLD, gate=False)
     assert_same(run(clip, tiny_model), alone)
+
+
+def test_masks_are_cleaned_when_asked(clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean_masks, "PICTURE_SHARE", 0.02)  # the random network's pieces are large
+    monkeypatch.setattr(clean_masks, "MASK_SHARE", 0.5)
+    plain, cleaned = run(clip, tiny_model), run(clip, tiny_model, clean=True)
+    assert [track.score for track in cleaned.tracks] == [track.score for track in plain.tracks]
+    assert [track.sounding for track in cleaned.tracks] == [track.sounding for track in plain.tracks]
+    changed = 0
+    for before, after in zip(plain.tracks, cleaned.tracks, strict=True):
+        for one, other in zip(before.masks, after.masks, strict=True):
+            if one is None or other is None:
+                assert one is other
+                continue
+            expected = run_length.encode(clean_masks.clean_mask(run_length.decode(one)))
+            assert other == expected
+            changed += one != other
+    assert changed > 5
+    assert (plain.options or {}).get("clean") is None
+    assert (cleaned.options or {})["clean"] is True
+
+
+def test_masks_that_are_carried_are_cleaned_too(clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean_masks, "PICTURE_SHARE", 1.1)  # the largest piece alone stays, without holes
+    monkeypatch.setattr(clean_masks, "MASK_SHARE", 1.1)
+    result = run(clip, tiny_model, fill="flow", clean=True, end=3)
+    masks = [mask for track in result.tracks for mask in track.masks if mask is not None]
+    assert len(masks) > 50
+    for mask in masks:
+        pixels = run_length.decode(mask)
+        assert ndimage.label(pixels, np.ones((3, 3)))[1] == 1
+        assert ndimage.label(np.pad(~pixels, 1, constant_values=True))[1] == 1
 
 
 def test_windows_and_memory_limits_change_nothing(clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:

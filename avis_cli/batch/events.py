@@ -54,4 +54,4 @@ def progress_of(events: EventSink, job: Job | None) -> Progress:
 
 def warner(events: EventSink, job: Job) -> Callable[[str], None]:
     """``events.warn`` with the input's name before the text."""
-    return lambda text: events.warn(f"{job.source}: {text}")
+    return lambda text: events.warn(f"{job.name}: {text}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from avis_cli.batch.job import Job
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.files.numbers import whole_number
+from avis_cli.files.picture_names import PICTURES, is_picture
 
 EXTENSIONS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".flv", ".3gp", ".wmv",
@@ -65,19 +66,27 @@ def _ignore(note: str) -> None:
 
 
 def collect(
-    inputs: Iterable[Path], output: Path, *, recursive: bool = False, note: Callable[[str], None] = _ignore
+    inputs: Iterable[Path],
+    output: Path,
+    *,
+    recursive: bool = False,
+    pictures: bool = False,
+    note: Callable[[str], None] = _ignore,
 ) -> Found:
     """A job for every file and for every video in a folder, each file once, no two with one target.
 
     The tree below a folder is mirrored under ``output``, with names that ``safe_name`` makes possible everywhere.
-    Hidden files and earlier results are left out; ``note`` is told in a line each what else is.
+    ``pictures``: it is folders of pictures that are wanted, each of which is one clip; folders that hold videos are
+    refused. Hidden files and earlier results are left out; ``note`` is told in a line each what else is.
     """
     found = Found([], [])
     sources: set[str] = set()
     targets: set[str] = set()
     for path in inputs:
         try:
-            files = list(_videos(path, recursive, note)) if os.path.isdir(path) else [(path, Path(path.name))]
+            files = [(path, Path(path.name))]
+            if os.path.isdir(path):
+                files = list(_picture_folders(path, recursive) if pictures else _videos(path, recursive, note))
         except MediaError as error:
             found.refused.append(error)
             continue
@@ -130,13 +139,14 @@ def _videos(path: Path, recursive: bool, note: Callable[[str], None]) -> Iterato
             raise MediaError(f"cannot be read: {error.strerror or error}", file=path)
         note(f"{error.filename}: {error.strerror or error}, left out")
 
-    any_found = False
+    any_found = any_pictures = False
     for folder, folders, names in os.walk(path, onerror=tell):
         # hidden folders are nobody's videos
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if MANIFEST in names:  # earlier results
             folders.clear()
             continue
+        any_pictures = any_pictures or any(map(is_picture, names))
         for name in sorted(names):
             if not name.lower().endswith(EXTENSIONS):
                 continue
@@ -148,10 +158,40 @@ def _videos(path: Path, recursive: bool, note: Callable[[str], None]) -> Iterato
             yield file, file.relative_to(path)
         if not recursive:
             break
+    if not any_found and any_pictures:
+        hint = "--frame-rate N (pictures a second) takes it as one clip, --audio FILE gives its sound"
+        raise MediaError("a folder of pictures without a frame rate", hint=hint, file=path, usage=True)
     if not any_found:
         wanted = " ".join(EXTENSIONS)
         hint = "give files by name" if recursive else "give files by name, or --recursive to look into folders below"
         raise MediaError(f"a folder without videos (looked for {wanted})", hint=hint, file=path)
+
+
+def _picture_folders(path: Path, recursive: bool) -> Iterator[tuple[Path, Path]]:
+    """The folders of pictures with their places: ``path`` itself, or it and those below it.
+
+    Raises MediaError if there are none, or one holds videos too: then nobody knows what is meant.
+    """
+    from avis_cli.writers.result_folder import MANIFEST
+
+    any_found = False
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if MANIFEST in names:  # earlier results, whose masks are pictures too
+            folders.clear()
+            continue
+        videos = [name for name in names if name.lower().endswith(EXTENSIONS) and not name.startswith(".")]
+        if videos:
+            hint = "leave out --frame-rate to take the videos, or move the pictures to a folder of their own"
+            raise MediaError(f"a folder that holds a video ({min(videos)})", hint=hint, file=folder, usage=True)
+        if any(map(is_picture, names)):
+            any_found = True
+            yield Path(folder), Path(Path(os.path.abspath(path)).name, os.path.relpath(folder, path))
+        if not recursive:
+            break
+    if not any_found:
+        below = None if recursive else "--recursive looks into the folders below"
+        raise MediaError(f"a folder without pictures (looked for {' '.join(PICTURES)})", hint=below, file=path)
 
 
 def _free(target: Path, taken: set[str]) -> Path:

@@ -16,10 +16,16 @@ Status = Literal["done", "skipped", "failed"]
 
 @dataclass(frozen=True)
 class Job:
-    """One input and the folder its results go to."""
+    """One input and the folder its results go to. ``called``: what to call it, where its path would say nothing."""
 
     source: Path
     target: Path
+    called: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the user calls the input."""
+        return str(self.source) if self.called is None else self.called
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ class Outcome:
     def failed(cls, job: Job, error: BaseException, sha256: str | None = None) -> Outcome:
         """The outcome of an input that ``error`` ended."""
         try:
-            size = os.stat(job.source).st_size
+            size = os.stat(job.source).st_size if os.path.isfile(job.source) else None
         except (OSError, ValueError):
             size = None
         return cls(job, "failed", size=size, sha256=sha256, failure=Failure.of(error))

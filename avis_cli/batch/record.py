@@ -86,7 +86,7 @@ class RunRecord:
 
 def _entry(job: Job, output: Path) -> dict[str, Any]:
     return {
-        "input": str(job.source),
+        "input": job.name,
         "output": job.target.relative_to(output).as_posix(),
         "status": "pending",
         "size": None,

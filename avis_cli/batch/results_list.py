@@ -112,7 +112,7 @@ class ResultsList:
                     if header is None:
                         header = document["settings"]
                     else:
-                        videos.append(int(document["video_id"]))
+                        videos.append(_whole(document["video_id"]))
                 except (ValueError, KeyError, TypeError, RecursionError):
                     raise OutputError(
                         "is not what an earlier run can have left", hint="--overwrite starts anew", file=self._partial
@@ -175,3 +175,10 @@ def _refuse(path: Path, what: str, document: Mapping[str, Any] | None, settings:
 
 def _dump(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def _whole(value: object) -> int:
+    """A whole number as JSON gives it; ValueError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("no whole number")
+    return value

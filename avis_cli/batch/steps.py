@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from avis_cli.batch.cancel import CancelToken, with_cancellation
 from avis_cli.batch.events import EventSink, progress_of, warner
 from avis_cli.batch.job import FoundTrack, Job, Outcome, RunSettings, concerns_all
 from avis_cli.errors import AvisError, MediaError
-from avis_cli.progress import Progress
+from avis_cli.progress import Progress, silent
 
 if TYPE_CHECKING:
     from avis_cli.hub import ResolvedWeights
@@ -65,15 +66,11 @@ class JobSteps:
 
         Raises AvisError for what can be seen to fail.
         """
-        from avis_cli.files.checksum import sha256_of
         from avis_cli.writers.result_folder import fingerprint, is_complete
 
         clip = self._look(job)
         weights = self._find_weights()
-        try:
-            sha256 = sha256_of(job.source, self._progress(job))
-        except OSError as error:
-            raise MediaError(f"cannot be read: {error.strerror or error}", file=job.source) from error
+        sha256 = _checksum(clip, self._progress(job))
         made_from = fingerprint(sha256, {**self._options.understood(), "weights": weights.sha256})
         is_done = self._may_skip(job) and is_complete(job.target, made_from)
         prepared = PreparedJob(job, clip, sha256, made_from, weights, is_done)
@@ -115,27 +112,11 @@ class JobSteps:
 
         Raises MediaError if the input is no longer what it was when the job was prepared.
         """
-        from avis_cli.writers.mask_images import write_masks
-        from avis_cli.writers.overlay import overlay_clip
-        from avis_cli.writers.report import report_clip
-        from avis_cli.writers.tracks_json import write_tracks
+        from avis_cli.outputs import write_results
 
-        job, clip, options = prepared.job, prepared.clip, self._options
+        job = prepared.job
         progress, warn = self._progress(job), warner(self._events, job)
-        if "tracks" in options.only:
-            write_tracks(partial / "tracks.json", result)
-        if "masks" in options.only:
-            write_masks(partial / "masks", result, colours=options.draw.colours, progress=progress)
-        if "overlay" in options.only:
-            overlay_clip(
-                partial / "overlay.mp4", result, clip, until=options.end,
-                style=options.draw, progress=progress, warn=warn,
-            )  # fmt: skip
-        if "report" in options.only:
-            overlay = "overlay.mp4" if "overlay" in options.only else None
-            report_clip(
-                partial / "report.html", result, clip, overlay=overlay, colours=options.draw.colours, warn=warn,
-            )  # fmt: skip
+        write_results(partial, result, prepared.clip, self._options, progress, warn, linked=job.called is None)
         _require_unchanged(prepared)
         folder.about["tracks"] = len(result.tracks)
 
@@ -171,7 +152,7 @@ class JobSteps:
         from avis_cli.media import decode
         from avis_cli.writers.result_folder import ResultFolder
 
-        clip = decode.probe(job.source, audio_track=self._options.audio_track, **self._options.limits)
+        clip = decode.probe(job.source, **self._options.reading)
         if not (self._options.allow_silent or self._options.mute):
             clip.require_sound()
         if not self._may_skip(job):
@@ -198,16 +179,32 @@ class JobSteps:
 
 
 def _require_unchanged(prepared: PreparedJob) -> None:
-    from avis_cli.media.container import file_identity
+    from avis_cli.media.decode import is_unchanged
 
-    try:
-        same = file_identity(prepared.job.source) == prepared.clip.identity
-    except OSError:
-        same = False
-    if not same:
+    if not is_unchanged(prepared.clip):
         raise MediaError(
             "the file has changed while it was read", hint="run again when it is complete", file=prepared.job.source
         )
+
+
+def _checksum(clip: ClipInfo, progress: Progress) -> str:
+    """SHA-256 of a video file; where a clip is made of several files, of their names and checksums."""
+    from avis_cli.files.checksum import sha256_of
+
+    files = [Path(clip.file, name) for name in clip.pictures] or [Path(clip.file)]
+    files += [Path(clip.other_sound.file)] if clip.other_sound is not None else []
+    marks = []
+    for number, file in enumerate(files, start=1):
+        try:
+            marks.append(sha256_of(file, progress if len(files) == 1 else silent))
+        except OSError as error:
+            raise MediaError(f"cannot be read: {error.strerror or error}", file=file) from error
+        if len(files) > 1:
+            progress("checking files", number, len(files))
+    if len(files) == 1:
+        return marks[0]
+    listed = "".join(f"{mark} {file.name!r}\n" for mark, file in zip(marks, files, strict=True))
+    return hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _tidy(job: Job) -> None:

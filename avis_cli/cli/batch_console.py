@@ -54,11 +54,11 @@ class ConsoleEvents:
     def outcome(self, outcome: Outcome) -> None:
         job = outcome.job
         if outcome.failure is not None:
-            console.report(outcome.failure, job.source)
+            console.report(outcome.failure, job.name)
             self._step()
             return
         if outcome.status == "skipped":
-            console.note(f"{job.source}: done before, skipped")
+            console.note(f"{job.name}: done before, skipped")
         elif not self._many:
             console.note(_in_words(outcome))
         self._step()
@@ -97,7 +97,7 @@ def _what_to_try(outcome: Outcome) -> str:
 
 def _summary(outcome: Outcome) -> dict[str, Any]:
     job = outcome.job
-    summary = {"input": str(job.source), "output": str(job.target), "skipped": outcome.status == "skipped"}
+    summary = {"input": job.name, "output": str(job.target), "skipped": outcome.status == "skipped"}
     if outcome.status == "skipped":
         return summary
     return {

@@ -9,6 +9,7 @@ from typing import Annotated, Protocol, TextIO
 
 import typer
 
+from avis_cli import memory
 from avis_cli.batch.job import Failure
 from avis_cli.text import printable
 
@@ -101,10 +102,21 @@ def report(failure: BaseException | Failure, file: object = None) -> None:
 def _describe(failure: Failure) -> str:
     if failure.is_expected:
         return failure.text
-    if failure.kind in ("MemoryError", "OutOfMemoryError"):  # the second is torch's own
-        return "out of memory; do less at once (a part with --start and --end), or take another --device"
+    if memory.is_exhausted(failure.kind, failure.text):
+        return out_of_memory()
     cause = " ".join(failure.cause.split())
     return f"unexpected failure: {cause}; run again with --debug and report it"
+
+
+def out_of_memory() -> str:
+    """What there is to say where memory ran out."""
+    limit = memory.address_space_limit()
+    if limit is None:
+        return "out of memory; do less at once (a part with --start and --end), or take another --device"
+    return (
+        f"out of memory: ulimit -v allows {limit / 1e9:.1f} GB of address space, PyTorch alone takes about 4 GB;"
+        " raise it (ulimit -v unlimited)"
+    )
 
 
 def _write(stream: TextIO | None, text: str) -> None:

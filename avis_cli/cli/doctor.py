@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from avis_cli import memory
 from avis_cli.cli import console
 from avis_cli.cli.console import Debug
 from avis_cli.errors import AvisError
@@ -59,6 +60,9 @@ def _run(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
         where = "" if failure.file is None else f"{failure.file}: "
         yield Finding(False, _name(check), where + failure.cause, failure.hint)
     except Exception as failure:
+        if memory.is_exhausted(type(failure).__name__, str(failure)):
+            yield Finding(False, _name(check), console.out_of_memory())
+            return
         cause = " ".join(f"{type(failure).__name__}: {failure}".split())
         yield Finding(False, _name(check), cause, "pip install --force-reinstall avis-cli")
 
@@ -77,11 +81,12 @@ def _versions() -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
+    from avis_cli.inference import intra_op
     from avis_cli.inference.loading import available_devices
 
     for name, detail in available_devices():
         yield Finding(True, f"device {name}", detail)
-    yield Finding(True, "threads", policy())
+    yield Finding(True, "threads", f"{intra_op.policy()}; {policy()}")
 
 
 def _codecs() -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum
@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avis_cli.cli import console, evaluate_data
+from avis_cli.cli.command import examples
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.parameters import flag, takes_options
 from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import UsageError
-from avis_cli.options import SegmentOptions
+from avis_cli.options import MAX_RATE, SegmentOptions
 
 if TYPE_CHECKING:
     from avis_cli.datasets.tracks import Dataset
@@ -37,17 +38,29 @@ class Format(str, Enum):
     md = "md"
 
 
-@takes_options("threshold", "mute", "gate", "precision")
+@examples(
+    ("Score a results list against AVISeg's annotations", "avis evaluate --gt test.json --pred results.json"),
+    ("Score the results of avis segment", "avis evaluate --gt test.json --pred avis_out"),
+    ("Run a model over a dataset and score it", "avis evaluate --data AVISeg --split test --model avism-r50-coco"),
+    ("Keep the scores; show what cost most", "avis evaluate --gt test.json --pred new.json -o scores.json --worst 10"),
+    ("Beside an earlier run", "avis evaluate --gt test.json --pred new.json --compare scores.json"),
+    ("Beside the published numbers", "avis evaluate --gt test.json --pred new.json --reference"),
+)
+@takes_options("threshold", "mute", "gate", "precision", panel=evaluate_data.MODEL)
 def evaluate(
     *,
     gt: Annotated[
-        Path | None, typer.Option(metavar="GT", help="Annotations: AVISeg or YouTube-VIS, .json[.gz].")
+        Path | None,
+        typer.Option(
+            metavar="GT", help="Annotations: AVISeg or YouTube-VIS, .json[.gz].", rich_help_panel=evaluate_data.FILES
+        ),
     ] = None,
     pred: Annotated[
         Path | None,
         typer.Option(
             metavar="PRED",
             help="A results list, .json[.gz], or a folder of tracks.json; with --data the results list to write.",
+            rich_help_panel=evaluate_data.FILES,
         ),
     ] = None,
     data: evaluate_data.Data = None,
@@ -61,28 +74,83 @@ def evaluate(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Write the scores too, as the ending says: .json, .csv, .md."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write the scores too, as the ending says: .json, .csv, .md, .txt.",
+            rich_help_panel=evaluate_data.OUTCOME,
         ),
     ] = None,
-    format: Annotated[Format, typer.Option(help="How to print the scores.")] = Format.table,
+    format: Annotated[
+        Format, typer.Option(help="How to print the scores.", rich_help_panel=evaluate_data.OUTCOME)
+    ] = Format.table,
     compare: Annotated[
-        Path | None, typer.Option(metavar="SCORES", help="Scores of another run (.json), shown beside these.")
+        Path | None,
+        typer.Option(
+            metavar="SCORES",
+            help="Scores of another run (.json), shown beside these.",
+            rich_help_panel=evaluate_data.OUTCOME,
+        ),
     ] = None,
-    reference: Annotated[bool, typer.Option("--reference", help="Show the numbers published for AVISM.")] = False,
-    worst: Annotated[int, typer.Option(min=0, metavar="N", help="Show the N videos and frames that cost most.")] = 0,
-    plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Save curves there as PNG.")] = None,
+    reference: Annotated[
+        bool,
+        typer.Option(
+            "--reference", help="Show the numbers published for AVISM.", rich_help_panel=evaluate_data.OUTCOME
+        ),
+    ] = False,
+    worst: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Show the N videos and frames that cost most.",
+            rich_help_panel=evaluate_data.OUTCOME,
+        ),
+    ] = 0,
+    plots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Save curves there as PNG; needs matplotlib: pip install 'avis-cli[plots]'.",
+            rich_help_panel=evaluate_data.OUTCOME,
+        ),
+    ] = None,
     ignore_unknown: Annotated[
-        bool, typer.Option("--ignore-unknown", help="Accept predictions of videos and categories that GT has not.")
+        bool,
+        typer.Option(
+            "--ignore-unknown",
+            help="Accept predictions of videos and categories that GT has not.",
+            rich_help_panel=evaluate_data.FILES,
+        ),
     ] = False,
     allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Accept ground truth in which nothing ever sounds.")
+        bool,
+        typer.Option(
+            "--allow-empty",
+            help="Accept ground truth in which nothing ever sounds.",
+            rich_help_panel=evaluate_data.FILES,
+        ),
     ] = False,
     gt_fps: Annotated[
-        float, typer.Option(min=1e-3, help="Annotated frames per second of video; for a folder of tracks.json.")
+        float,
+        typer.Option(
+            min=1e-3,
+            max=MAX_RATE,
+            help="Annotated frames per second of video; for a folder of tracks.json.",
+            rich_help_panel=evaluate_data.FILES,
+        ),
     ] = 1.0,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes (default: one per core).")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, metavar="N", help="Processes [default: one per core].")
+    ] = None,
     max_bytes: Annotated[
-        int | None, typer.Option(min=1, help="Refuse files that are larger, unpacked too (default: 1 GiB).")
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Refuse files of more than N bytes, unpacked too [default: 1073741824, 1 GiB].",
+            rich_help_panel=evaluate_data.FILES,
+        ),
     ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -94,28 +162,38 @@ def evaluate(
     """
     presentation = Presentation(format, output, compare, reference, worst, plots)
     reading = Reading(ignore_unknown, allow_empty, gt_fps, max_bytes)
-    jobs = jobs or _cores()
     if data is not None:
         if gt is not None:
             raise UsageError("--data and --gt", hint="--data DIR is scored against the annotations it holds")
         run = evaluate_data.DataRun(data, split, model, device, options, null_empty, offline, overwrite, max_bytes)
-        score_files(run.truth(), run.results(pred), presentation, reading=reading, jobs=jobs, predict=run.predict)
+        _refuse(reading, ("ignore_unknown", "gt_fps"), "with --data", "it is for predictions from elsewhere")
+        run.check()
+        truth, results = run.truth(), run.results(pred)
+        score_files(truth, results, presentation, reading=reading, jobs=jobs or _cores(), predict=run.predict)
         return
-    given = {"model": model is not None, "mute": options.mute, "gate": options.gate is not None}
-    _refuse_without_data({**given, "null_empty": null_empty})
+    run = evaluate_data.DataRun(Path(), split, model, device, options, null_empty, offline, overwrite, None)
+    for given in run.given():
+        raise UsageError(f"{given} without --data", hint="--data DIR names what to run it on")
     if gt is None and pred is None and reference:
+        alone, why = "with --reference alone", "give --gt GT and --pred PRED to score something"
+        _refuse(presentation, ("output", "compare", "worst", "plots"), alone, why)
+        _refuse(reading, ("ignore_unknown", "allow_empty", "gt_fps", "max_bytes"), alone, why)
+        if jobs is not None:
+            raise UsageError(f"--jobs {alone}", hint=why)
         _print_reference(format)
         return
     if gt is None or pred is None:
         raise UsageError("nothing to score", hint="give both --gt GT and --pred PRED, or --data DIR")
-    score_files(gt, pred, presentation, reading=reading, jobs=jobs)
+    if not pred.is_dir():
+        _refuse(reading, ("gt_fps",), "with a results list", "it is for a folder of tracks.json")
+    score_files(gt, pred, presentation, reading=reading, jobs=jobs or _cores())
 
 
-def _refuse_without_data(given: dict[str, bool]) -> None:
-    """Raise UsageError for an option that is there for --data only, and would be without effect."""
-    for name, is_given in given.items():
-        if is_given:
-            raise UsageError(f"{flag(name)} without --data", hint="--data DIR names what to run it on")
+def _refuse(options: Presentation | Reading, names: Sequence[str], where: str, hint: str) -> None:
+    """Raise UsageError if one of ``names`` was given where it would be without effect."""
+    for name in names:
+        if getattr(options, name) != getattr(type(options), name):
+            raise UsageError(f"{flag(name)} {where}", hint=hint)
 
 
 @dataclass(frozen=True)

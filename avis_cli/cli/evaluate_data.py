@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avis_cli.batch import model_choice
-from avis_cli.cli import console
+from avis_cli.cli import completion, console
+from avis_cli.cli.parameters import flag, flag_given
 from avis_cli.cli.progress_bars import progress_bar
-from avis_cli.options import SegmentOptions
+from avis_cli.options import SegmentOptions, declarations
 
 if TYPE_CHECKING:
     from avis_cli.hub import ResolvedWeights
+
+# headings of the help
+FILES, MODEL, OUTCOME = "What is scored", "A model over a dataset", "The scores"
 
 Data = Annotated[
     Path | None,
@@ -25,29 +30,44 @@ Data = Annotated[
         help="Run a model over a dataset first: DIR/SPLIT.json, DIR/SPLIT/JPEGImages/VIDEO/*.jpg and "
         "DIR/SPLIT/WAVAudios/VIDEO.wav (or FEATAudios/VIDEO.npy). Its results list goes to --pred "
         "[default: avis_out/DATASET-SPLIT-MODEL/results.json].",
+        rich_help_panel=MODEL,
     ),
 ]
-Split = Annotated[str, typer.Option(metavar="NAME", help="Which split of --data.")]
+Split = Annotated[str, typer.Option(metavar="NAME", help="Which split of --data.", rich_help_panel=MODEL)]
 ModelName = Annotated[
     str | None,
     typer.Option(
         "--model",
         metavar="NAME|PATH",
         help="For --data: a model's name, a weights file or hf://OWNER/REPO[@REVISION]/FILE.",
+        rich_help_panel=MODEL,
+        autocompletion=completion.models,
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="DEVICE",
+        help="auto, cpu, cuda, cuda:N or mps.",
+        rich_help_panel=MODEL,
+        autocompletion=completion.words("auto", "cpu", "cuda", "mps"),
+    ),
+]
 NullEmpty = Annotated[
     bool,
     typer.Option(
         "--null-empty",
         help="Where a track has no mask, write null; without, an all-zero mask as the released program does, "
         "which the released meaning of the scores takes for a detection.",
+        rich_help_panel=MODEL,
     ),
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Never ask the network for weights.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never ask the network for weights.", rich_help_panel=MODEL)]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Make the results of --data anew, whatever is there already.")
+    bool,
+    typer.Option(
+        "--overwrite", help="Make the results of --data anew, whatever is there already.", rich_help_panel=MODEL
+    ),
 ]
 
 
@@ -64,6 +84,20 @@ class DataRun:
     offline: bool
     overwrite: bool
     max_bytes: int | None
+
+    def given(self) -> Iterator[str]:
+        """The flags of the options that differ from their defaults, but for the data itself."""
+        usual = DataRun(self.data, "test", None, "auto", SegmentOptions(), False, False, False, self.max_bytes)
+        for name, _, _ in declarations():
+            if getattr(self.options, name) != getattr(usual.options, name):
+                yield flag_given(name, getattr(self.options, name))
+        for name in ("split", "model", "device", "null_empty", "offline", "overwrite"):
+            if getattr(self, name) != getattr(usual, name):
+                yield flag(name)
+
+    def check(self) -> None:
+        """Raise UsageError if the device is not on this machine."""
+        model_choice.require_devices((self.device,))
 
     def truth(self) -> Path:
         """The annotations. Raises UsageError if there can be none."""

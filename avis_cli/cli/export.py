@@ -14,6 +14,7 @@ import typer
 from avis_cli.batch.cancel import CancelToken
 from avis_cli.cli import console
 from avis_cli.cli.cancellable import cancellable
+from avis_cli.cli.command import examples
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import AvisError, UsageError
@@ -43,6 +44,12 @@ class Target(str, Enum):
     matte = "matte"
 
 
+@examples(
+    ("Captions of who sounds when", "avis export avis_out/clip.mp4/tracks.json --to srt -o clip.srt"),
+    ("A table of several results, one file for each", "avis export avis_out/*/tracks.json --to csv -o tables"),
+    ("Images and annotations for COCO tools", "avis export tracks.json --to coco --video clip.mp4"),
+    ("What sounds, cut out", "avis export tracks.json --to matte --video clip.mp4 -o clip.mov"),
+)
 def export(
     files: Annotated[list[Path], typer.Argument(metavar="TRACKS.json", help="What avis segment wrote.")],
     to: Annotated[Target, typer.Option("--to", help="The format; docs/exports.md says what each one holds.")],

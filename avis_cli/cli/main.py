@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from avis_cli.cli import cancellable, console, weights
+from avis_cli.cli.command import add_command
 from avis_cli.cli.doctor import doctor
 from avis_cli.cli.evaluate import evaluate
 from avis_cli.cli.export import export
@@ -38,7 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for _command in (segment, render, export, evaluate, synth, train, info, doctor):
-    app.command()(_command)
+    add_command(app, _command)
 app.add_typer(weights.app, name="weights")
 
 
@@ -51,7 +52,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+        bool, typer.Option("--version", "-v", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Find which objects in a video make the sound you hear: outlined, named and followed."""

@@ -14,22 +14,25 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from avis_cli.options import Choice, OptionError, SegmentOptions, declarations, switch
+from avis_cli.cli import completion
+from avis_cli.options import Choice, OptionError, SegmentOptions, Several, colours, declarations, switch
+from avis_cli.writers.style import palette_names
 
 _PLACE = "options"  # the parameter that the settings stand in for
 _KIND = inspect.Parameter.KEYWORD_ONLY  # Typer calls by name, and so defaults may stand before what has none
 
 
 def takes_options(
-    *names: str, kind: type[SegmentOptions] = SegmentOptions
+    *names: str, kind: type[SegmentOptions] = SegmentOptions, panel: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorator: the settings of ``names`` (default: all of ``kind``) as parameters of their own.
+    """Decorator: the settings of ``names`` (default: all of ``kind``) as parameters of their own, in the help under
+    the headings they are declared with, or all under ``panel``.
 
     The command's ``options`` are made from them, with a UsageError that names flags where that fails.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        made = parameters(kind, names)
+        made = parameters(kind, names, panel)
 
         @wraps(command)
         def called(**given: Any) -> None:
@@ -51,23 +54,34 @@ def takes_options(
     return decorate
 
 
-def parameters(kind: type[SegmentOptions], names: Sequence[str]) -> list[inspect.Parameter]:
+def parameters(kind: type[SegmentOptions], names: Sequence[str], panel: str | None = None) -> list[inspect.Parameter]:
     """One parameter for each setting of ``names``, all of them if there are none, as Typer reads it."""
     made = []
     for name, declared, default in declarations(kind):
         if names and name not in names:
             continue
-        flags, text = flag(name), default
+        flags, text, complete = flag(name), default, None
         given: Any = str | None
         if declared.read is switch:
             given = bool | None if default is None else bool
             flags = flags if default is False else f"{flags}/--no-{flags.removeprefix('--')}"
         elif isinstance(declared.read, Choice):
-            given = _enumeration(name, declared.read)
-            text = given(default)
+            kinds = _enumeration(name, declared.read)
+            given, text = (kinds | None, None) if default is None else (kinds, kinds(default))
+            complete = completion.words(*declared.read.names)
+        elif isinstance(declared.read, Several):
+            text, complete = ",".join(default), completion.several(*declared.read.names)
+        elif declared.read is colours:
+            complete = completion.words(*palette_names())
         elif default is not None:
-            text = ",".join(default) if isinstance(default, tuple) else str(default)
-        about = typer.Option(flags, help=declared.help, metavar=declared.metavar, rich_help_panel=declared.panel)
+            text = str(default)
+        about = typer.Option(
+            flags,
+            help=declared.help,
+            metavar=declared.metavar,
+            rich_help_panel=panel or declared.panel,
+            autocompletion=complete,
+        )
         made.append(inspect.Parameter(name, _KIND, default=text, annotation=Annotated[given, about]))
     return made
 
@@ -76,6 +90,11 @@ def _enumeration(name: str, choice: Choice) -> type[Enum]:
     """The choices as Typer lists and completes them."""
     members = {member: member for member in choice.names}
     return Enum(name.capitalize(), members, type=str)  # type: ignore[return-value]
+
+
+def flag_given(name: str, value: object) -> str:
+    """The flag that gives a setting this value: ``--no-gate`` for a ``gate`` of False."""
+    return flag(f"no_{name}") if value is False else flag(name)
 
 
 def flag(name: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,21 +13,25 @@ import typer
 from avis_cli.batch.cancel import CancelToken
 from avis_cli.cli import console
 from avis_cli.cli.cancellable import cancellable
+from avis_cli.cli.command import examples
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.parameters import takes_options
 from avis_cli.cli.progress_bars import progress_bar
-from avis_cli.errors import AnnotationError, UsageError
+from avis_cli.errors import UsageError
 from avis_cli.options import SegmentOptions
 
 if TYPE_CHECKING:
-    from avis_cli.media.clip_info import ClipInfo
     from avis_cli.results.clip import ClipResult
 
 
-@takes_options("audio_track", "max_pixels", "style", "alpha", "labels", "strip", "palette")
+@examples(
+    ("The overlay in another look", "avis render tracks.json clip.mp4 --style outline -o lines.mp4"),
+    ("The picture and the masks alone", "avis render tracks.json clip.mp4 --no-labels --strip none -o plain.mp4"),
+)
+@takes_options("audio_track", "frame_rate", "audio", "max_pixels", "style", "alpha", "labels", "strip", "palette")
 def render(
     tracks: Annotated[Path, typer.Argument(metavar="TRACKS.json", help="A tracks.json that avis segment wrote.")],
-    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="The video it was made from.")],
+    clip: Annotated[Path, typer.Argument(metavar="CLIP", help="The video or folder of pictures it was made from.")],
     *,
     output: Annotated[
         Path | None,
@@ -55,24 +61,22 @@ def _render(
 ) -> None:
     from avis_cli.files.atomic import output_file
     from avis_cli.media import decode
+    from avis_cli.outputs import require_same_clip
     from avis_cli.results.clip import ClipResult
     from avis_cli.writers.overlay import overlay_clip
 
     with output_file(output, overwrite=overwrite) as part:
         result = ClipResult.read(tracks)
-        info = decode.probe(clip, audio_track=options.audio_track, **options.limits)
+        options = replace(options, frame_rate=_frame_rate(result, clip, options))
+        info = decode.probe(clip, **options.reading)
         for warning in info.warnings:
             console.warn(warning)
-        _require_same_clip(result, info, tracks)
+        require_same_clip(result, info, tracks)
         with progress_bar(token) as progress:
             overlay_clip(part, result, info, style=options.draw, progress=progress, warn=console.warn)
 
 
-def _require_same_clip(result: ClipResult, info: ClipInfo, tracks: Path) -> None:
-    source = result.source
-    if (source.width, source.height) != (info.width, info.height):
-        raise AnnotationError(
-            f"its masks are {source.width}x{source.height} pixels, those of {info.file} {info.width}x{info.height}",
-            hint=f"give the clip it was made from ({source.file})",
-            file=tracks,
-        )
+def _frame_rate(result: ClipResult, clip: Path, options: SegmentOptions) -> Fraction | None:
+    """That of a folder of pictures: what the result was made with, if nobody says otherwise."""
+    rate = result.source.frame_rate
+    return Fraction(rate) if options.frame_rate is None and rate is not None and clip.is_dir() else options.frame_rate

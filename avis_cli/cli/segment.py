@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,13 +20,15 @@ from avis_cli.batch.record import write_run_index
 from avis_cli.batch.report import BatchReport
 from avis_cli.batch.runner import BatchRunner
 from avis_cli.batch.steps import JobSteps
-from avis_cli.cli import console
+from avis_cli.cli import completion, console
 from avis_cli.cli.batch_console import ConsoleEvents
 from avis_cli.cli.cancellable import cancellable
+from avis_cli.cli.command import examples
 from avis_cli.cli.console import Debug, Quiet
-from avis_cli.cli.parameters import takes_options
-from avis_cli.errors import AvisError
-from avis_cli.options import SegmentOptions
+from avis_cli.cli.parameters import flag, flag_given, takes_options
+from avis_cli.cli.standard_input import DASH, NAME, spooled
+from avis_cli.errors import AvisError, UsageError
+from avis_cli.options import FOLDERS, NETWORK, WRITTEN, SegmentOptions, declarations
 
 SOME_FAILED = 3  # exit code where some inputs of several failed
 
@@ -34,56 +38,110 @@ ModelName = Annotated[
         metavar="NAME|PATH",
         help="A model that `avis weights list` names, a weights file, or hf://OWNER/REPO[@REVISION]/FILE "
         "[default: the model named by AVIS_MODEL, else the bundled one].",
+        rich_help_panel=NETWORK,
+        autocompletion=completion.models,
     ),
 ]
 SkipExisting = Annotated[
     bool,
-    typer.Option("--skip-existing", help="Skip inputs whose results are complete, with these settings and weights."),
+    typer.Option(
+        "--skip-existing",
+        help="Skip inputs whose results are complete, with these settings and weights.",
+        rich_help_panel=WRITTEN,
+    ),
 ]
-Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Take videos from all folders below a folder too.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace results that are there already.", rich_help_panel=WRITTEN)
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="DEVICE",
+        help="auto, cpu, cuda, cuda:N or mps; auto: a GPU if there is one. "
+        "A list (cuda:0,cuda:1) spreads the inputs over several.",
+        rich_help_panel=NETWORK,
+        autocompletion=completion.words("auto", "cpu", "cuda", "mps"),
+    ),
+]
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", help="Use no network, not even to get weights.", rich_help_panel=NETWORK),
+]
+Recursive = Annotated[
+    bool,
+    typer.Option("--recursive", "-r", help="Take videos from all folders below a folder too.", rich_help_panel=FOLDERS),
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
         "--jobs", "-j", min=1, metavar="N",
         help="Inputs in the making at once: results are written while the network has the next input; "
         "1: one after another [default: 1 more than devices].",
+        rich_help_panel=FOLDERS,
     ),
 ]  # fmt: skip
 ShardOption = Annotated[
-    str | None, typer.Option("--shard", metavar="I/N", help="Do part I of N of the inputs, as one job of an array.")
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Do part I of N of the inputs, as one job of an array.",
+        rich_help_panel=FOLDERS,
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done with each input, and do nothing.")]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one line of JSON for each input in place of its results' folder.")
+    bool,
+    typer.Option(
+        "--json",
+        help="Print one line of JSON for each input in place of its results' folder.",
+        rich_help_panel=WRITTEN,
+    ),
 ]
 
 
+@examples(
+    ("A video: overlay, masks, tracks.json and a report in avis_out/clip.mp4/", "avis segment clip.mp4"),
+    ("Real footage, with one of the released networks", "avis segment clip.mp4 --model avism-r50-coco"),
+    ("A part of it, with a mask for every frame", "avis segment clip.mp4 --start 1:30 --end 2:00 --mask-fps video"),
+    ("More objects; none while it is silent", "avis segment clip.mp4 --threshold 0.1 --gate"),
+    ("Only the overlay, in another look", "avis segment clip.mp4 --only overlay --style spotlight"),
+    ("A folder of videos, to be continued after a stop", "avis segment videos -r -o results --skip-existing"),
+    ("Pictures of 25 a second, and their sound", "avis segment frames --frame-rate 25 --audio sound.wav"),
+    ("A video that another program sends", "cat clip.mp4 | avis segment - -o out"),
+    ("On a GPU, in bfloat16", "avis segment clip.mp4 --device cuda --precision bf16"),
+)
 @takes_options()
 def segment(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="Video files, and folders whose videos to take.")
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Video files, and folders whose videos to take; - for a video on standard input; with "
+            "--frame-rate folders of pictures.",
+        ),
     ],
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Results of each input go to DIR/<file name>/.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Results of each input go to DIR/<file name>/.",
+            rich_help_panel=WRITTEN,
+        ),
     ] = Path("avis_out"),
     model: ModelName = None,
-    device: Annotated[
-        str,
-        typer.Option(
-            metavar="DEVICE",
-            help="auto, cpu, cuda, cuda:N or mps; auto: a GPU if there is one. "
-            "A list (cuda:0,cuda:1) spreads the inputs over several.",
-        ),
-    ] = "auto",
+    device: Device = "auto",
     options: SegmentOptions,
     recursive: Recursive = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that are there already.")] = False,
+    overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
     jobs: Jobs = None,
     shard: ShardOption = None,
     dry_run: DryRun = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Use no network, not even to get weights.")] = False,
+    offline: Offline = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -91,26 +149,84 @@ def segment(
     """Find the objects that sound in each video; write overlay, masks, tracks and report to DIR/<file name>/."""
     devices = parse_devices(device)
     part = None if shard is None else Shard.parse(shard)
+    _refuse_unused(inputs, options, recursive)
     settings = RunSettings(options, model, devices, offline, overwrite, skip_existing)
     if not dry_run:
         require_devices(devices)
-    found = collect(inputs, output, recursive=recursive, note=console.note)
-    work = found if part is None else Found(part.of(found.jobs), found.refused)
-    if work.refused and len(work.jobs) + len(work.refused) == 1:
-        raise work.refused[0]
-    if dry_run:
-        refusals = _dry_run(settings, work, as_json)
-        _end(refusals, len(work.jobs) + len(work.refused))
-    elif part is None and len(found.jobs) + len(found.refused) == 1 and not any(map(os.path.isdir, inputs)):
-        _one(BatchRunner(settings, output), work.jobs[0], as_json)
-    else:
-        runner = BatchRunner(settings, output, executor=ThreadExecutor(jobs), shard=part)
-        report = _several(runner, work, as_json)
-        if "report" in options.only:
-            write_run_index(output, found.jobs, console.warn)
-        for line in report.summary():
-            console.note(line)
-        _end(report.failed, report.total)
+    run = Run(settings, output, part, jobs, recursive, dry_run, as_json)
+    if DASH not in inputs:
+        run.over(inputs)
+        return
+    if len(inputs) > 1 or part is not None:
+        raise UsageError(
+            f"- with {'other inputs' if part is None else '--shard'}", hint="standard input is one clip by itself"
+        )
+    with spooled() as path:
+        run.over([path], called=NAME)
+
+
+def _refuse_unused(inputs: Sequence[Path], options: SegmentOptions, recursive: bool) -> None:
+    """Raise UsageError for an option that would be without effect."""
+    if recursive and not any(map(os.path.isdir, inputs)):
+        raise UsageError("--recursive without a folder among the inputs", hint="leave it out")
+    for path in inputs:
+        if options.frame_rate is not None and not os.path.isdir(path):
+            raise UsageError("--frame-rate with a file", hint="it is for folders of pictures", file=path)
+    if options.frame_rate is not None and options.audio is None and options.audio_track is not None:
+        raise UsageError("--audio-track without --audio", hint="pictures have no sound of their own")
+    if "overlay" not in options.only:
+        only = ",".join(options.only)
+        for name, declared, default in declarations():
+            # the colours are those of the mask images and the report, too
+            used = declared.decides != "drawing" or (name == "palette" and only != "tracks")
+            if not used and getattr(options, name) != default:
+                given = flag_given(name, getattr(options, name))
+                raise UsageError(f"{given} with --only {only}", hint="it changes the overlay only")
+    if options.mute and not {"overlay", "report"} & set(options.only):
+        for name in ("audio", "audio_track"):
+            if getattr(options, name) is not None:
+                raise UsageError(f"{flag(name)} with --mute", hint="nothing that is written has sound")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is done with all inputs: the options of the same names."""
+
+    settings: RunSettings
+    output: Path
+    part: Shard | None
+    jobs: int | None
+    recursive: bool
+    dry_run: bool
+    as_json: bool
+
+    def over(self, inputs: Sequence[Path], called: str | None = None) -> None:
+        """Work on the inputs and end with the exit code. ``called``: the name of the one input."""
+        options = self.settings.options
+        pictures = options.frame_rate is not None
+        found = collect(inputs, self.output, recursive=self.recursive, pictures=pictures, note=console.note)
+        if called is not None:
+            found = replace(found, jobs=[replace(job, called=called) for job in found.jobs])
+        count = len(found.jobs) + len(found.refused)
+        if options.audio is not None and count > 1:
+            raise UsageError(f"--audio with {count} inputs", hint="one file is the sound of one clip")
+        work = found if self.part is None else Found(self.part.of(found.jobs), found.refused)
+        if work.refused and len(work.jobs) + len(work.refused) == 1:
+            raise work.refused[0]
+        by_itself = self.part is None and count == 1 and (pictures or not any(map(os.path.isdir, inputs)))
+        if self.dry_run:
+            refusals = _dry_run(self.settings, work, self.as_json)
+            _end(refusals, len(work.jobs) + len(work.refused))
+        elif by_itself:
+            _one(BatchRunner(self.settings, self.output), work.jobs[0], self.as_json)
+        else:
+            runner = BatchRunner(self.settings, self.output, executor=ThreadExecutor(self.jobs), shard=self.part)
+            report = _several(runner, work, self.as_json)
+            if "report" in options.only:
+                write_run_index(self.output, found.jobs, console.warn)
+            for line in report.summary():
+                console.note(line)
+            _end(report.failed, report.total)
 
 
 def _one(runner: BatchRunner, job: Job, as_json: bool) -> None:
@@ -145,10 +261,10 @@ def _dry_run(settings: RunSettings, work: Found, as_json: bool) -> int:
                 refusals += 1
                 verb, reason = "refuse", str(error)
             if as_json:
-                line = {"would": verb, "input": str(job.source), "output": str(job.target), "reason": reason}
+                line = {"would": verb, "input": job.name, "output": str(job.target), "reason": reason}
                 console.result(json.dumps(line))
             else:
-                console.result(f"would {verb} {job.source} -> {job.target}{'' if reason is None else f' ({reason})'}")
+                console.result(f"would {verb} {job.name} -> {job.target}{'' if reason is None else f' ({reason})'}")
     return refusals
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avis_cli.cli import console
+from avis_cli.cli.command import examples
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import UsageError
@@ -30,20 +31,33 @@ class SplitName(str, Enum):
     sample = "sample"
 
 
+@examples(
+    ("Clips to train on, and some to test with", "avis synth clips --split train --videos 1000"),
+    ("", "avis synth clips --split test --videos 100"),
+    ("Movies to look at", "avis synth clips --split sample --videos 3 --mp4 --size 640x360"),
+    ("What the clips look like, without making any", "avis synth clips --preview"),
+)
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder of the dataset; a split in it is SPLIT.json and SPLIT/.")],
     split: Annotated[SplitName, typer.Option(help="No two splits share a clip, whatever the seed.")] = SplitName.train,
-    videos: Annotated[int | None, typer.Option(help="Number of clips to make.", show_default=False)] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same clips.")] = 0,
-    frames: Annotated[int, typer.Option(help="Frames of a clip, one per second.")] = 10,
-    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.")] = "160x96",
+    videos: Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Number of clips to make.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same clips.")] = 0,
+    frames: Annotated[int, typer.Option(min=1, max=3600, help="Frames of a clip, one per second.")] = 10,
+    size: Annotated[
+        str, typer.Option(metavar="WxH", help="Width and height of the frames in pixels, such as 640x360.")
+    ] = "160x96",
     mp4: Annotated[
         bool, typer.Option("--mp4", help="Movies at 25 frames per second in place of JPEG and WAV.")
+    ] = False,
+    unaligned: Annotated[
+        bool, typer.Option("--unaligned", help="Sounds begin and end anywhere, not at about whole seconds.")
     ] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Write a contact sheet, SPLIT_preview.png.")] = False,
     stats: Annotated[bool, typer.Option("--stats", help="Print what cheats would score on the split.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers of --stats as JSON.")] = False,
-    jobs: Annotated[int | None, typer.Option(help="Processes (default: one per core for large splits).")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processes [default: one per core for large splits].")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a split that is there already.")] = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -57,8 +71,17 @@ def synth(
 
     if videos is None and not (preview or stats):
         raise UsageError("nothing to do", hint="say how many clips with --videos, or give --preview or --stats")
+    if as_json and not stats:
+        raise UsageError("--json without --stats", hint="it is how the numbers of --stats are printed")
+    if videos is None:
+        making = {"--mp4": mp4, "--jobs": jobs is not None, "--overwrite": overwrite}
+        drawn = {"--seed": seed != 0, "--frames": frames != 10, "--size": size != "160x96", "--unaligned": unaligned}
+        drawing = {} if preview else drawn
+        for name, is_given in {**making, **drawing}.items():
+            if is_given:
+                raise UsageError(f"{name} without --videos", hint="no clips are made then")
     count = _ON_A_SHEET if videos is None else videos
-    request = SplitRequest(split.value, count, seed, frames, read_size(size), mp4)
+    request = SplitRequest(split.value, count, seed, frames, read_size(size), mp4, not unaligned)
     if videos is not None:
         _write(out, request, jobs, overwrite)
     if preview:
@@ -71,7 +94,7 @@ def read_size(text: str) -> tuple[int, int]:
     """ "640x360" -> (640, 360), or ``UsageError``."""
     match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.strip())
     if match is None:
-        raise UsageError(f"--size {text!r} is no frame size", hint="give WIDTHxHEIGHT, for example 640x360")
+        raise UsageError(f"--size {text!r}, expected WIDTHxHEIGHT in pixels, for example 640x360")
     return int(match[1]), int(match[2])
 
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from avis_cli.cli import console
+from avis_cli.cli import completion, console
+from avis_cli.cli.command import Command
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import AvisError, UsageError
@@ -17,12 +18,16 @@ app = typer.Typer(help="List, fetch, import, export and check the weights of mod
 
 Name = Annotated[
     str | None,
-    typer.Argument(metavar="[MODEL]", help="A model's name, a weights file, or hf://OWNER/REPO[@REVISION]/FILE."),
+    typer.Argument(
+        metavar="[MODEL]",
+        help="A model's name, a weights file, or hf://OWNER/REPO[@REVISION]/FILE.",
+        autocompletion=completion.models,
+    ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Ask nobody: use what is on this machine.")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
     quiet: Quiet = False,
@@ -44,7 +49,7 @@ def list_models(
         console.note("weights that are not here: `avis weights pull MODEL` says how to get them")
 
 
-@app.command()
+@app.command(cls=Command)
 def pull(
     model: Name = None,
     force: Annotated[bool, typer.Option("--force", help="Download again even what is here.")] = False,
@@ -53,15 +58,19 @@ def pull(
     debug: Debug = False,
 ) -> None:
     """Download a model's weights, check them, and print where they are."""
-    from avis_cli.hub.lookup import resolve
+    from avis_cli.hub.lookup import is_local, resolve
 
+    if force and offline:
+        raise UsageError("--force with --offline", hint="what is downloaded again comes over the network")
+    if force and is_local(model):
+        raise UsageError(f"--force with {model or 'the default model'}", hint="it is on no Hub to download it from")
     with progress_bar() as progress:
         resolved = resolve(model, offline=offline, progress=progress, force=force)
     console.note(f"{resolved.name}: sha256 {resolved.sha256}")
     console.result(str(resolved.path))
 
 
-@app.command("path")
+@app.command("path", cls=Command)
 def print_path(model: Name = None, quiet: Quiet = False, debug: Debug = False) -> None:
     """Print where a model's weights are on this machine; download nothing."""
     from avis_cli.hub.lookup import resolve
@@ -69,14 +78,20 @@ def print_path(model: Name = None, quiet: Quiet = False, debug: Debug = False) -
     console.result(str(resolve(model, offline=True).path))
 
 
-@app.command("import")
+@app.command("import", cls=Command)
 def import_weights(
     checkpoint: Annotated[Path, typer.Argument(help="A released checkpoint, such as AVISM_R50_COCO.pth.")],
     vggish: Annotated[
-        Path | None, typer.Option("--vggish", help="The public VGGish weights, vggish-10086976.pth.")
+        Path | None, typer.Option("--vggish", metavar="FILE", help="The public VGGish weights, vggish-10086976.pth.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Which model it is, where its tensors do not tell.")
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="MODEL",
+            help="Which model it is, where its tensors do not tell.",
+            autocompletion=completion.presets,
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier import.")] = False,
     quiet: Quiet = False,
@@ -96,9 +111,14 @@ def import_weights(
     console.result(str(done.path))
 
 
-@app.command()
+@app.command(cls=Command)
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name or a .safetensors file of avis.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model's name or a .safetensors file of avis.", autocompletion=completion.models
+        ),
+    ],
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
     offline: Offline = False,
     quiet: Quiet = False,
@@ -113,10 +133,15 @@ def export(
     console.result(str(folder))
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Names or files; all that are here by default.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]...",
+            help="Names or files; all that are here by default.",
+            autocompletion=completion.models,
+        ),
     ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Write a bundled model's checksum into the manifest of a source checkout.")
@@ -126,7 +151,9 @@ def verify(
 ) -> None:
     """Compare weights with their checksums; print the checksum and name of each one that is right."""
     if record:
-        _record(models or [])
+        if not models:
+            raise UsageError("--record without a model", hint="name the bundled models to record")
+        _record(models)
         return
     from avis_cli.hub.lookup import resolve
     from avis_cli.hub.manifest import load_manifest

@@ -60,10 +60,10 @@ def picture_name(video: str, index: int) -> str:
     return f"{video}/{index:05d}.jpg"
 
 
-def find_split(data: Path, split: str) -> SplitPaths:
-    """A split that somebody asks for. Raises UsageError for what cannot be one."""
+def find_split(data: Path, split: str, option: str = "--split") -> SplitPaths:
+    """A split that somebody asks for with ``option``. Raises UsageError for what cannot be one."""
     if not _is_inside(split) or "/" in split:
-        raise UsageError(f"--split {split!r}, expected a name such as test")
+        raise UsageError(f"{option} {split!r}, expected a name such as test")
     if not data.is_dir():
         raise UsageError("no such folder, expected a dataset", hint=f"it holds {split}.json and {split}/", file=data)
     return SplitPaths.of(data, split)

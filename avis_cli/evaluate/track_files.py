@@ -25,6 +25,7 @@ from avis_cli.datasets.tracks import Dataset, Mask, PredictedTrack, Video
 from avis_cli.errors import AnnotationError
 from avis_cli.files.json_file import read_json
 from avis_cli.files.strict_json import Node
+from avis_cli.text import meant
 
 FILE_NAME = "tracks.json"
 _FORMAT, _VERSION = "avis-tracks", 1
@@ -150,6 +151,8 @@ def _category_id(node: Node, dataset: Dataset, ignore_unknown: bool) -> int:
             return category.id
     if not ignore_unknown:
         hint = "check that the model knows the categories of --gt, or use --ignore-unknown"
+        near = meant(name, [category.name for category in dataset.categories])
+        hint = hint if near is None else f"{near} if not, {hint}"
         node.key("category").refuse("one of the categories of the ground truth", hint=hint)
     # an id that no category has: the class metrics leave it out, FSLA counts it
     return max((category.id for category in dataset.categories), default=0) + 1

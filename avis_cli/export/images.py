@@ -13,6 +13,7 @@ from PIL import Image
 
 from avis_cli.errors import AnnotationError, MediaError, UsageError
 from avis_cli.export.export_request import Request
+from avis_cli.files.picture_names import is_picture_folder
 from avis_cli.media.clip_info import ClipInfo, Frame
 from avis_cli.media.decode import FrameReader, probe
 from avis_cli.results import run_length
@@ -62,10 +63,11 @@ def open_source(result: ClipResult, request: Request) -> tuple[Path, ClipInfo]:
     """
     if request.video is None:
         raise UsageError("the clip itself is needed", hint="name it with --video PATH")
-    path = request.video
-    if path.is_dir():
-        path = path / os.path.basename(result.source.file.replace("\\", "/"))
-    clip = probe(path)
+    path, name = request.video, os.path.basename(result.source.file.replace("\\", "/"))
+    if path.is_dir() and not (path.resolve().name == name and is_picture_folder(path)):
+        path = path / name
+    rate = Fraction(result.source.frame_rate or 1) if is_picture_folder(path) else None
+    clip = probe(path, frame_rate=rate)
     for warning in clip.warnings:
         request.warn(warning)
     source = result.source

@@ -8,14 +8,22 @@ import os
 import re
 import zlib
 from pathlib import Path
+from typing import IO
 
+from avis_cli import memory
 from avis_cli.errors import AnnotationError
 from avis_cli.files import strict_json
+from avis_cli.files.json_cost import JsonCost
+from avis_cli.files.missing import as_typed, why_missing
 from avis_cli.files.strict_json import Node
 
 DEFAULT_MAX_BYTES = 1 << 30  # of a limit that the user may set; parsed, JSON takes several times its size in memory
 
 _MAX_BYTES = 2 << 30  # where there is no such option
+_PIECE = 1 << 20  # bytes read at once
+_SMALL = 256 << 20  # bytes of memory that any file may take when it is parsed
+_UNCOUNTED = _SMALL // 32  # bytes of text that cannot take more than that
+_MOST_GAIN = 250  # bytes of memory for each byte of a file; of plain text at most 30, of gzipped annotations about 20
 _GZIP, _ZIP = b"\x1f\x8b", b"PK"
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"(?=\s*(:?))|[\[\]{}]|-?Infinity|NaN')
 _DEEPEST = 100  # levels; annotations need seven
@@ -24,8 +32,10 @@ _DEEPEST = 100  # levels; annotations need seven
 def read_json(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> Node:
     """The top node of a strict UTF-8 JSON file, which may be gzipped whatever its name says.
 
-    ``max_bytes`` bounds the file and what it unpacks to. Raises ``AnnotationError`` naming line and column of what
-    is not JSON: NaN and infinities, a key twice in one object, nesting too deep, a byte order mark, UTF-16.
+    ``max_bytes`` bounds the file and what it unpacks to. What parsing will take in memory is reckoned while the file is
+    read: from 256 MiB on, no more than 250 times the file's size and no more than is free. Raises
+    ``AnnotationError``, naming line and column of what is not JSON: NaN and infinities, a key twice in one object,
+    nesting too deep, a byte order mark, UTF-16.
     """
     text = _decode(_read_bytes(Path(path), max_bytes), path)
     try:
@@ -35,14 +45,14 @@ def read_json(path: str | os.PathLike[str], *, max_bytes: int | None = None) -> 
         raise AnnotationError(error.cause + place, hint=error.hint, file=path) from None
 
 
-def _read_bytes(path: Path, limit: int | None) -> bytes:
+def _read_bytes(path: Path, limit: int | None) -> bytearray:
     max_bytes = _MAX_BYTES if limit is None else limit
     try:
         if not path.is_file():
             folder, missing = path.is_dir(), not path.exists()
             kind = "a folder" if folder else "not a regular file"
-            cause = "no such file" if missing else f"{kind}, expected a JSON file"
-            raise AnnotationError(cause, file=path, usage=folder)
+            cause, hint = why_missing(path) if missing else (f"{kind}, expected a JSON file", None)
+            raise AnnotationError(cause, hint=hint, file=as_typed(path), usage=folder or hint is not None)
         if path.stat().st_size > max_bytes:
             raise _too_large(f"{path.stat().st_size} bytes, the limit is {max_bytes}", limit, path)
         with path.open("rb") as stream:
@@ -51,24 +61,51 @@ def _read_bytes(path: Path, limit: int | None) -> bytes:
             if magic == _ZIP:
                 raise AnnotationError("a zip archive, expected JSON", hint="unpack it first", file=path)
             if magic != _GZIP:
-                data = stream.read(max_bytes + 1)
-            else:
-                with gzip.GzipFile(fileobj=stream) as unpacked:
-                    data = unpacked.read(max_bytes + 1)
+                return _read_pieces(stream, max_bytes, limit, path)
+            with gzip.GzipFile(fileobj=stream) as unpacked:
+                return _read_pieces(unpacked, max_bytes, limit, path)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise AnnotationError(f"damaged gzip file ({error})", hint="copy it again", file=path) from None
     except OSError as error:
         raise AnnotationError(f"cannot be read: {error.strerror or error}", file=path) from None
-    if len(data) > max_bytes:
-        raise _too_large(f"more than the limit of {max_bytes} bytes", limit, path)
+
+
+def _read_pieces(stream: IO[bytes] | gzip.GzipFile, max_bytes: int, limit: int | None, path: Path) -> bytearray:
+    data, cost = bytearray(), JsonCost()
+    counted, size, free = 0, path.stat().st_size, memory.free()
+    while piece := stream.read(_PIECE):
+        data += piece
+        if len(data) > max_bytes:
+            raise _too_large(f"more than the limit of {max_bytes} bytes", limit, path)
+        if len(data) > _UNCOUNTED:
+            cost.add(bytes(memoryview(data)[counted:]))
+            counted = len(data)
+            _check_cost(cost.total, size, free, path)
     return data
+
+
+def _check_cost(cost: int, size: int, free: int | None, path: Path) -> None:
+    if cost <= _SMALL:
+        return
+    if cost > size * _MOST_GAIN:
+        raise AnnotationError(
+            f"{size} bytes that would take more than {cost >> 20} MiB of memory, as no annotations do",
+            hint="if you trust the file, unpack it first",
+            file=path,
+        )
+    if free is not None and cost > free:
+        raise AnnotationError(
+            f"would take more than {cost >> 20} MiB of memory when it is read, {free >> 20} MiB are free",
+            hint="split the file, or read it on a machine with more memory",
+            file=path,
+        )
 
 
 def _too_large(cause: str, limit: int | None, path: Path) -> AnnotationError:
     return AnnotationError(cause, hint=None if limit is None else "raise --max-bytes if you trust the file", file=path)
 
 
-def _decode(data: bytes, path: str | os.PathLike[str]) -> str:
+def _decode(data: bytes | bytearray, path: str | os.PathLike[str]) -> str:
     encoding = None
     if data.startswith(codecs.BOM_UTF8):
         encoding = "UTF-8 with a byte order mark"

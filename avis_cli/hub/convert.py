@@ -18,7 +18,7 @@ from avis_cli.hub.lookup import ResolvedWeights, resolve
 from avis_cli.hub.manifest import Entry, load_manifest
 from avis_cli.hub.safetensors_header import read_header
 from avis_cli.models import Preset, find_preset, recognise
-from avis_cli.models.description import describe, read_description
+from avis_cli.models.description import build, describe, read_description
 from avis_cli.models.system import ClipConfig
 from avis_cli.nn.vggish import PREFIX, load_vggish, split_off
 from avis_cli.progress import Progress, silent
@@ -49,6 +49,8 @@ def import_released(
     ``name``: which preset it is; told by the tensors' names if None. Every tensor has to match the preset's network.
     Raises WeightsError for a file that does not, UsageError if there is an import of that name already.
     """
+    if name is not None:
+        find_preset(name)  # a name that there is not is told before anything is read
     if vggish is not None:
         _check_name(vggish, progress)
     found = read_released(checkpoint, name)
@@ -145,7 +147,7 @@ def read_released(checkpoint: Path, name: str | None = None) -> Released:
     try:
         named = name or metadata.get("preset")
         preset = recognise(given) if named is None else find_preset(named)
-        network = preset.system.build(preset.config)
+        network = build(preset, given)
         preset.system.load(network, given)
         return Released(preset, dict(network.state_dict()), dict(load_vggish(sound).state_dict()) if sound else {})
     except WeightsError as error:

@@ -19,8 +19,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from avis_cli.errors import WeightsError
-from avis_cli.hub import refusal, store
+from avis_cli.hub import pace, refusal, store
 from avis_cli.hub.manifest import COMMIT, SHA256
+from avis_cli.hub.pace import Pace, StalledError
 from avis_cli.progress import Progress, silent
 
 SCHEME = "hf://"
@@ -81,19 +82,26 @@ def cached(wanted: HubFile) -> Fetched | None:
 
 
 def fetch(
-    wanted: HubFile, *, offline: bool = False, progress: Progress = silent, force: bool = False, hint: str | None = None
+    wanted: HubFile,
+    *,
+    offline: bool = False,
+    progress: Progress = silent,
+    force: bool = False,
+    hint: str | None = None,
+    least: Pace | None = None,
 ) -> Fetched:
     """The file, from the cache where that is enough, else downloaded.
 
     A file at a commit that is cached is used without a request. ``force`` downloads it again. ``hint``: what to say
-    to somebody who is offline and does not have it. Raises WeightsError with one line for each way to fail.
+    to somebody who is offline and does not have it. ``least``: how fast it has to come, 50 kB in 30 seconds if None.
+    Raises WeightsError with one line for each way to fail.
     """
     here = None if force else cached(wanted)
     if here is not None and (offline or is_offline() or COMMIT.fullmatch(wanted.revision)):
         return here
     if offline or is_offline():
         raise WeightsError("offline, and not in the cache", hint=hint or "run again online", file=str(wanted))
-    with _quiet_client():
+    with _quiet_client(), pace.kept(_client().get_session(), least or Pace()):
         try:
             metadata = _patiently(lambda: _metadata(wanted))
             if metadata.commit_hash is None or metadata.etag is None:
@@ -104,7 +112,7 @@ def fetch(
         except WeightsError:
             raise
         except Exception as error:
-            if here is not None and refusal.is_unreachable(error):
+            if here is not None and (isinstance(error, StalledError) or refusal.is_unreachable(error)):
                 return here  # a branch that cannot be asked for news: what it was last time
             raise refusal.explain(error, wanted) from error
 
@@ -176,6 +184,8 @@ def _client() -> Any:
     if "huggingface_hub" not in sys.modules:
         # its usage statistics ask the Hub a question of their own before the first download
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+        # its other way of downloading has connections of its own, which no limit of ours reaches
+        os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
     import huggingface_hub
 
     return huggingface_hub

@@ -11,6 +11,7 @@ from avis_cli.hub import download, store
 from avis_cli.hub.download import HubFile
 from avis_cli.hub.manifest import Entry, Manifest, load_manifest
 from avis_cli.progress import Progress, silent
+from avis_cli.text import meant
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl")
 VGGISH = "vggish-10086976.pth"
@@ -52,9 +53,22 @@ def resolve(
         return _by_name(manifest, manifest.models[text], offline, progress, force)
     if text.lower().endswith(SUFFIXES) or os.sep in text or os.path.exists(text):
         return _local(Path(text), progress)
-    raise WeightsError(
-        f"no model called {text!r}", hint=f"there are {', '.join(manifest.models)}; or give a .safetensors file"
-    )
+    there_are = f"there are {', '.join(manifest.models)}; or give a .safetensors file"
+    near = meant(text, manifest.models)
+    hint = there_are if near is None else f"{near} ({there_are})"
+    raise WeightsError(f"no model called {text!r}", hint=hint, usage=True)
+
+
+def is_local(wanted: str | None) -> bool:
+    """Whether ``resolve`` would take the weights from this machine, and so not from the Hub: bundled, imported, a file.
+
+    False for a name that nothing is known of.
+    """
+    manifest = load_manifest()
+    text = wanted or os.environ.get("AVIS_MODEL") or manifest.default
+    if text in manifest.models:
+        return where(manifest, manifest.models[text]) in ("bundled", "imported")
+    return os.path.exists(text)
 
 
 def where(manifest: Manifest, entry: Entry) -> str:

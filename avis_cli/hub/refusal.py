@@ -64,6 +64,8 @@ def _cause(error: BaseException) -> tuple[str, str]:
         return "the proxy refused", "check HTTPS_PROXY and NO_PROXY"
     if "TimeoutException" in kinds:
         return f"{_host(endpoint())} did not answer in time", "check the network, or run again later"
+    if "StalledError" in kinds:
+        return f"{_host(endpoint())} sends next to nothing", "check the network, or run again later"
     short = isinstance(error, OSError) and "should be of size" in str(error)
     if short or kinds & {"RemoteProtocolError", "EndlessError"}:
         return (

@@ -12,6 +12,7 @@ import platformdirs
 from avis_cli.errors import WeightsError
 from avis_cli.files.atomic import output_file
 from avis_cli.files.checksum import sha256_of
+from avis_cli.files.missing import as_typed, why_missing
 from avis_cli.hub.manifest import SHA256
 from avis_cli.progress import Progress, silent
 
@@ -75,6 +76,9 @@ def require_regular(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
+        cause, hint = why_missing(path)
+        if hint is not None:
+            raise WeightsError(cause, hint=hint, file=as_typed(path), usage=True) from None
         return
     if stat.S_ISDIR(mode):
         hint = "give the .safetensors inside it"

@@ -15,12 +15,17 @@ from torch import Tensor
 
 from avis_cli.errors import OutputError, WeightsError
 from avis_cli.files.atomic import cannot_write, output_file
-from avis_cli.hub import store
+from avis_cli.hub import pickle_file, store
 from avis_cli.hub.safetensors_header import FORMAT_VERSION, pack_metadata, read_header
 
 SAFETENSORS = ".safetensors"
 PICKLES = (".pth", ".pt", ".pkl")
 _REMEDY = "choose a folder that can be written"
+DTYPES = (
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+    torch.float16, torch.bfloat16, torch.float32, torch.float64,
+)  # fmt: skip
+"""What networks are filled from."""
 STATE_KEYS = ("model", "state_dict")  # where training programs keep the tensors inside a checkpoint
 
 
@@ -42,8 +47,12 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str
         known = ", ".join((SAFETENSORS, *PICKLES))
         raise WeightsError(f"{suffix or 'no'} file extension, expected one of {known}", file=path)
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
-            raise WeightsError(f"non-finite parameters: {name}", hint="use other weights, these are broken", file=path)
+        # computed with as float32, so that a float64 has to be finite as one
+        narrow = tensor.float() if tensor.dtype == torch.float64 else tensor
+        if tensor.is_floating_point() and not narrow.isfinite().all():
+            raise WeightsError(
+                f"non-finite parameters: {name[:80]}", hint="use other weights, these are broken", file=path
+            )
     return tensors, metadata
 
 
@@ -69,18 +78,23 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     version = header.metadata.get("format_version", "1")
     if version != str(FORMAT_VERSION):
         raise WeightsError(
-            f"weights file of format version {version!r}, this avis reads {FORMAT_VERSION}",
+            f"weights file of format version {version[:20]!r}, this avis reads {FORMAT_VERSION}",
             hint="update avis-cli",
             file=path,
         )
     try:
         return safetensors.torch.load_file(path, device="cpu"), header.metadata
     except (safetensors.SafetensorError, OSError, ValueError, RuntimeError) as error:
+        if "annot allocate memory" in str(error):  # of a file whose size is what its header says
+            raise MemoryError from error
         raise WeightsError(f"cannot be loaded: {_first_line(error)}", hint="get the file again", file=path) from error
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
+    pickle_file.check(path)
+    size = 0
     try:
+        size = path.stat().st_size
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise WeightsError("no such weights file", file=path) from error
@@ -89,10 +103,17 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     except MemoryError:
         raise
     except Exception as error:  # torch raises nearly every kind for a damaged file
+        asked = re.search(r"DefaultCPUAllocator: .*tried to allocate (\d{1,30}) bytes", str(error))
+        if asked is not None and int(asked[1]) <= size:
+            raise MemoryError from error
         raise WeightsError(
             f"not a whole PyTorch weights file ({_first_line(error)})", hint="get the file again", file=path
         ) from error
-    return _tensors_in(content, path)
+    tensors = _tensors_in(content, path)
+    storages = {storage.data_ptr(): storage.nbytes() for storage in map(Tensor.untyped_storage, tensors.values())}
+    if sum(storages.values()) > size * pickle_file.MOST_UNPACKED + pickle_file.SMALL:
+        raise WeightsError("its tensors are larger than the file", hint="get the file again", file=path)
+    return tensors
 
 
 def _refusal(error: Exception, path: Path) -> WeightsError:
@@ -120,6 +141,13 @@ def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
             raise WeightsError(
                 f"holds {type(tensor).__name__} under {str(name)[:80]!r} where a tensor was expected",
                 hint="give a checkpoint of tensors by name",
+                file=path,
+            )
+        if tensor.dtype not in DTYPES:
+            raise WeightsError(
+                f"the tensor {name[:80]!r} is of dtype {str(tensor.dtype).removeprefix('torch.')}, expected one of "
+                + ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES),
+                hint="convert it to float16 or float32 where it was made, or take other weights",
                 file=path,
             )
         # a view may claim far more elements than the file holds: never to be copied or computed with

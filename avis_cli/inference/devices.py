@@ -11,6 +11,7 @@ import torch
 from avis_cli.errors import UsageError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_INDEX = re.compile(r"[0-9]{1,4}")
 _BUILT_FOR = re.compile(r"(?P<kind>sm|compute)_(?P<major>\d+)(?P<minor>\d)(?P<only>[af]?)")
 
 
@@ -30,9 +31,9 @@ def choose_device(wanted: str, warn: Callable[[str], None] | None = None) -> tor
     """
     if wanted == "auto":
         wanted = _best(warn or _python_warning)
-    kind, _, index = wanted.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (":" in wanted and not (kind == "cuda" and index.isdecimal())):
-        raise UsageError(f"device {wanted!r}, expected auto, cpu, cuda, cuda:N or mps")
+    kind, colon, index = wanted.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and not (kind == "cuda" and _INDEX.fullmatch(index))):
+        raise UsageError(f"device {wanted[:80]!r}, expected auto, cpu, cuda, cuda:N or mps")
     if kind == "cuda":
         _require_cuda(wanted, int(index or 0))
     if kind == "mps" and not torch.backends.mps.is_available():

@@ -12,7 +12,7 @@ from avis_cli.hub import ResolvedWeights, weights_file
 from avis_cli.inference.devices import available_devices, choose_device
 from avis_cli.inference.model import Device, Model, Weights
 from avis_cli.models import Preset, find_preset, preset_names, recognise
-from avis_cli.models.description import read_description
+from avis_cli.models.description import build, read_description
 from avis_cli.nn.vggish import load_vggish, split_off
 from avis_cli.progress import Progress, silent
 
@@ -65,7 +65,7 @@ def load(found: ResolvedWeights, device: str = "cpu", precision: str = "fp32") -
 
 def _assemble(preset: Preset, tensors: Weights, name: str, sha256: str | None, device: Device, precision: str) -> Model:
     own, sound = split_off(tensors)
-    network = preset.system.build(preset.config)
+    network = build(preset, own)
     preset.system.load(network, own)
     vggish = load_vggish(sound) if sound else None
     return Model(network, vggish=vggish, name=name, weights_sha256=sha256, device=device, precision=precision)

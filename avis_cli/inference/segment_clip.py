@@ -23,6 +23,7 @@ from avis_cli.errors import AvisError
 from avis_cli.inference import clip_frames
 from avis_cli.inference.associate import Identities, Overlap
 from avis_cli.inference.clip_frames import ClipFrames
+from avis_cli.inference.intra_op import threads_for
 from avis_cli.inference.mask_frames import FeatureStore, MaskFrame, MaskFrames
 from avis_cli.inference.memory import give_back, is_exhausted
 from avis_cli.inference.protocols import ClipModel
@@ -55,7 +56,8 @@ class ClipSettings:
     ``output_size``: height and width of the masks in pixels; ``threshold``: score that a candidate has to be able to
     exceed; ``gate``: whether a candidate is drawn only where it is heard, None for the model's own habit; ``window``:
     token frames that the tracker sees together, None for as many as free memory allows; ``max_gap``: seconds after
-    which an object that sounds again in another window is a new one; ``record``: keep ``ClipMasks.evidence``.
+    which an object that sounds again in another window is a new one; ``record``: keep ``ClipMasks.evidence``;
+    ``clean``: take specks and pinholes out of the masks.
     """
 
     output_size: tuple[int, int]
@@ -64,6 +66,7 @@ class ClipSettings:
     window: int | None = None
     max_gap: float | Fraction = MAX_GAP
     record: bool = False
+    clean: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class ClipMasks:
 
     ``times`` of the mask frames in seconds; for each candidate its ``masks``, one per mask frame, its score and class;
     ``sounding``: the seconds in which each is heard, None where nothing was gated; ``evidence``: where it was asked
-    for, of a clip of one window that was drawn ungated at its token frames.
+    for, of a clip of one window that was drawn ungated at its token frames; ``drawn``: for each mask frame whether its
+    masks are the network's own, None where all are.
     """
 
     times: list[Fraction]
@@ -81,6 +85,7 @@ class ClipMasks:
     classes: list[int]
     sounding: list[list[Span]] | None
     evidence: FrameEvidence | None = None
+    drawn: list[bool] | None = None
 
 
 def segment_clip(
@@ -102,7 +107,8 @@ def segment_clip(
 
     def attempt(plan: Plan) -> ClipMasks | None:
         try:
-            return _Passes(model, frames, embed, settings, plan, progress).run()
+            with threads_for(model):
+                return _Passes(model, frames, embed, settings, plan, progress).run()
         except (RuntimeError, MemoryError, OSError) as error:
             if not is_exhausted(error):
                 raise
@@ -166,7 +172,8 @@ class _Passes:
         return self._found(earlier)
 
     def _tracked(self, tokens: TokenWindow) -> TrackedWindow:
-        settings = WindowSettings(self._settings.output_size, self._settings.threshold, self._gated, self._plan.shared)
+        asked = self._settings
+        settings = WindowSettings(asked.output_size, asked.threshold, self._gated, self._plan.shared, asked.clean)
         window = TrackedWindow(self._model, tokens, self._frames.sampling, settings, self._identities.gallery)
         if self._settings.record:
             window.record()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from avis_cli.errors import AvisError
 from avis_cli.inference.associate import Evidence, collect_evidence
+from avis_cli.inference.clean_masks import clean_mask
 from avis_cli.inference.clip_frames import Sampling
 from avis_cli.inference.decode_masks import MaskSizes, candidates, decode_masks
 from avis_cli.inference.gate import Gate, apply_hysteresis
@@ -31,12 +32,13 @@ Drawn = list[NDArray[np.bool_] | None]
 class WindowSettings:
     """What is asked of a window. ``output_size``: height and width of the masks; ``threshold``: score that a candidate
     has to be able to exceed; ``gated``: whether a candidate is drawn only where it is heard; ``shared``: token frames
-    that it has in common with each neighbour."""
+    that it has in common with each neighbour; ``clean``: whether specks and pinholes are taken out of the masks."""
 
     output_size: tuple[int, int]
     threshold: float
     gated: bool
     shared: int = 0
+    clean: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +99,7 @@ class TrackedWindow:
             self.evidence = collect_evidence(tokens, tracks, self.pairs, heard, seconds, settings.shared, gallery)
         self._similarity = tracks.similarity[self.pairs.queries]
         self._embed = tracks.mask_embed
+        self._clean = settings.clean
         self._sizes = MaskSizes.of(tokens.size, model.config.size_divisor, settings.output_size)
         self._rows = self.pairs.rows.cpu().numpy()
         self._total = torch.zeros(len(self.pairs), dtype=torch.float64)
@@ -132,6 +135,8 @@ class TrackedWindow:
             require_finite(features)
             decoded, quality = decode_masks(embed, features[None], self._sizes)
         shown = [mask if mask.any() else None for mask in decoded[:, 0].cpu().numpy()]
+        if self._clean:
+            shown = [None if mask is None else clean_mask(mask) for mask in shown]
         masks: Drawn = [None] * len(self._rows)
         index = {int(row): place for place, row in enumerate(needed)}
         total, pixels = torch.zeros_like(self._total), torch.zeros_like(self._pixels)

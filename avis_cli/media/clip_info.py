@@ -28,8 +28,20 @@ class AudioInfo:
 
 
 @dataclass(frozen=True)
+class SoundFile:
+    """Where a clip's sound is read: ``file``; ``origin``, the time on that file's own clock (seconds) at which the
+    clip begins; ``identity``, the file's size and time of change when probed. ``holds_picture``: it is the clip's own
+    file, not one that was given for its sound."""
+
+    file: str
+    origin: Fraction
+    identity: tuple[int, int] | None
+    holds_picture: bool
+
+
+@dataclass(frozen=True)
 class ClipInfo:
-    """A video file as its frames will come out: upright, in coded pixels.
+    """A video file, or a folder of pictures, as its frames will come out: upright, in coded pixels.
 
     ``width``, ``height``: of an upright frame. ``rotation``: degrees clockwise (0, 90, 180, 270) that made the coded
     picture upright, after a horizontal flip if ``mirrored``. ``duration``: seconds from the first frame to the end of
@@ -37,10 +49,12 @@ class ClipInfo:
     None if unknown. ``sample_aspect_ratio``: width of an upright pixel over its height. ``warnings``: one line each,
     for the user.
 
-    The last five are how the reader finds its way back into the file: ``origin`` is the first frame's presentation
+    The others are how the reader finds its way back into the file: ``origin`` is the first frame's presentation
     time on the file's own clock (seconds), ``time_base`` the tick of its timestamps (seconds), ``video_stream`` the
     position of the picture among the file's streams, ``identity`` the file's size and time of change when probed,
-    ``max_pixels`` how large a picture was allowed to be then, None for the usual limit.
+    ``max_pixels`` how large a picture was allowed to be then, None for the usual limit. ``pictures``: names of the
+    files in the folder ``file``, one a frame, none for a video; ``other_sound``: the file that was given for the sound,
+    None where it is the clip's own.
     """
 
     file: str
@@ -60,15 +74,23 @@ class ClipInfo:
     video_stream: int | None = None
     identity: tuple[int, int] | None = None
     max_pixels: int | None = None
+    pictures: tuple[str, ...] = ()
+    other_sound: SoundFile | None = None
+
+    @property
+    def sound(self) -> SoundFile:
+        """Where the sound is read."""
+        return self.other_sound or SoundFile(self.file, self.origin, self.identity, True)
 
     def require_sound(self) -> None:
         """Raise MediaError if the clip has no audio stream, or none that can be decoded."""
         if self.audio is None:
             codecs = ", ".join(track.codec for track in self.audio_tracks)
             cause = f"its audio codec ({codecs}) cannot be decoded" if codecs else "no audio stream"
+            silent = "--allow-silent goes by the picture alone"
             raise MediaError(
                 f"{cause}: cannot tell what sounds",
-                hint="--allow-silent goes by the picture alone",
+                hint=f"give the sound with --audio FILE; {silent}" if self.pictures else silent,
                 file=self.file,
             )
 

@@ -19,6 +19,7 @@ import av
 from av.container import InputContainer
 
 from avis_cli.errors import MediaError, UsageError
+from avis_cli.files.missing import as_typed, why_missing
 
 DEFAULT_MAX_PIXELS = 1 << 26  # 8192 x 8192; FFmpeg itself would take nearly 2^31
 
@@ -34,6 +35,10 @@ _OPTIONS_ARE_SAFE = int(av.__version__.partition(".")[0]) >= 18
 
 _BUFFER = 1 << 18  # bytes read per call from FFmpeg back into Python
 _PLAYLISTS = ((b"#EXTM3U", "HLS"), (b"ffconcat version", "concat"), (b"<MPD", "DASH"), (b"[playlist]", "PLS"))
+
+
+class TooLargeError(MediaError):
+    """A picture of more pixels than are read."""
 
 
 class _MediaFile(io.FileIO):
@@ -60,7 +65,8 @@ def open_file(path: str | os.PathLike[str]) -> _MediaFile:
             file.close()
             raise MediaError("not a regular file (a pipe, socket or device)", hint="copy it to a file first", file=path)
     except FileNotFoundError:
-        raise MediaError("no such file", file=path) from None
+        cause, hint = why_missing(path)
+        raise MediaError(cause, hint=hint, file=as_typed(path), usage=hint is not None) from None
     except PermissionError:
         raise MediaError("permission to read it is denied", file=path) from None
     except ValueError:  # a NUL in the name
@@ -107,6 +113,27 @@ def open_media(
             yield container
         finally:
             container.close()
+
+
+def open_decoder(stream: Any, path: str | os.PathLike[str], max_pixels: int) -> None:
+    """Open a video stream's decoder, if its pictures are not too large; raises MediaError."""
+    context = stream.codec_context
+    require_size(context.width, context.height, path, max_pixels)
+    require_size(context.coded_width, context.coded_height, path, max_pixels)
+    context.options = {**context.options, "max_pixels": str(max_pixels)}
+    try:
+        context.open(strict=False)
+    except (av.FFmpegError, ValueError) as error:
+        if getattr(error, "errno", None) in (errno.ENOMEM, errno.EAGAIN):  # the latter: none for its threads
+            raise MemoryError from error
+        raise MediaError(f"the {context.name} decoder cannot read its video stream ({error})", file=path) from error
+
+
+def require_size(width: int, height: int, path: str | os.PathLike[str], max_pixels: int) -> None:
+    """Raise TooLargeError for a picture of more than ``max_pixels``."""
+    if width * height > max_pixels:
+        cause = f"pictures of {width}x{height} pixels, at most {max_pixels} pixels are read"
+        raise TooLargeError(cause, hint="--max-pixels raises the limit", file=path)
 
 
 def file_identity(path: str | os.PathLike[str] | int) -> tuple[int, int]:

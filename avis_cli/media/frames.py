@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import av
@@ -18,33 +19,15 @@ from avis_cli.errors import MediaError
 from avis_cli.media import packets, picture
 from avis_cli.media.clip_info import ClipInfo, Frame
 from avis_cli.media.clock import ClipClock, ShownPicture, on_grid
-from avis_cli.media.container import DEFAULT_MAX_PIXELS, open_media
+from avis_cli.media.container import DEFAULT_MAX_PIXELS, open_decoder, open_media, require_size
 from avis_cli.media.packets import Damage
 from avis_cli.media.picture import Orientation
+from avis_cli.media.pictures import read_picture
 
 USUAL_STEP = Fraction(1, 25)  # seconds between frames where nothing tells
 _CUT_SHORT = Fraction(1, 2)  # seconds missing at the end that are worth a word
 _SEEK_FROM = Fraction(2)  # seconds; decoding to an earlier start is cheaper than seeking
 _SEEK_AHEAD = Fraction(1, 2)  # seconds before the start to look for a key frame
-
-
-def open_decoder(stream: Any, path: str | os.PathLike[str], max_pixels: int) -> None:
-    """Open a video stream's decoder, if its pictures are not too large; raises MediaError."""
-    context = stream.codec_context
-    require_size(context.width, context.height, path, max_pixels)
-    require_size(context.coded_width, context.coded_height, path, max_pixels)
-    context.options = {**context.options, "max_pixels": str(max_pixels)}
-    try:
-        context.open(strict=False)
-    except (av.FFmpegError, ValueError) as error:
-        raise MediaError(f"the {context.name} decoder cannot read its video stream ({error})", file=path) from error
-
-
-def require_size(width: int, height: int, path: str | os.PathLike[str], max_pixels: int) -> None:
-    """Raise MediaError for a picture of more than ``max_pixels``."""
-    if width * height > max_pixels:
-        cause = f"pictures of {width}x{height} pixels, at most {max_pixels} pixels are read"
-        raise MediaError(cause, hint="--max-pixels raises the limit", file=path)
 
 
 @dataclass(frozen=True)
@@ -178,6 +161,9 @@ class FrameReader:
         self.close()
         self._damage = Damage()
         clip = self._clip
+        if clip.pictures:
+            yield from self._numbered(near or Fraction(0))
+            return
         container = self._open.enter_context(
             open_media(self._path, max_pixels=self._max_pixels, identity=clip.identity)
         )
@@ -197,6 +183,20 @@ class FrameReader:
                 return  # without timestamps nobody knows where this is
             duration = (getattr(frame, "duration", 0) or 0) * tick
             yield _TimedPicture(frame, clock.place(packets.timestamp(frame, stream)), duration)
+
+    def _numbered(self, near: Fraction) -> Iterator[_TimedPicture]:
+        """The picture files of a folder from about ``near`` on; one that cannot be decoded leaves its place empty."""
+        rate = self._clip.frame_rate or 1 / USUAL_STEP
+        first = max(int(near * rate), 0)
+        for number, name in enumerate(self._clip.pictures[first:], start=first):
+            found = read_picture(Path(self._path, name), self._max_pixels)
+            if found is None:
+                self._damage.fail()
+                if self._damage.stopped:
+                    return
+                continue
+            self._damage.succeed()
+            yield _TimedPicture(av.VideoFrame.from_ndarray(found[0], "rgb24"), number / rate, 1 / rate)
 
     def _image(self, frame: Any) -> NDArray[np.uint8]:
         """A decoded picture as an upright RGB image of the clip's size."""

@@ -71,6 +71,19 @@ def from_display_matrix(matrix: bytes) -> tuple[Orientation, bool]:
     return _NAMED[True, c < 0, b < 0], a == 0 and d == 0
 
 
+def orientation_of(frame: Any) -> tuple[Orientation, bool]:
+    """What makes a decoded picture upright as it says itself, and whether that is exact."""
+    try:
+        every = list(frame.side_data)
+    except ValueError:  # PyAV 18 lists none of them where it does not know one, such as EXIF
+        turned = -round(frame.rotation / 90) % 4 * 90
+        return Orientation(turned), turned == -frame.rotation % 360
+    for data in every:
+        if data.type.name == "DISPLAYMATRIX":
+            return from_display_matrix(bytes(data))
+    return Orientation(), True
+
+
 _PQ, _HLG = 16, 18  # transfer characteristics, ITU-T H.273
 _REFERENCE_WHITE = 203.0  # cd/m2
 _KEPT = 0.8  # linear light that reference white has afterwards

@@ -44,7 +44,8 @@ class CopiedSound:
     def __init__(
         self, out: OutputContainer, path: str | os.PathLike[str], clip: ClipInfo, zero: Fraction, opened: ExitStack
     ) -> None:
-        self._path, self._clip, self._zero, self._opened = path, clip, zero, opened
+        self._path = path if clip.sound.holds_picture else clip.sound.file
+        self._clip, self._zero, self._opened = clip, zero, opened
         template = self._open()[1]
         self._out = out
         self._track: Any = out.add_stream_from_template(template)
@@ -80,12 +81,12 @@ class CopiedSound:
 
     def _open(self) -> tuple[InputContainer, Any]:
         assert self._clip.audio is not None
-        source = self._opened.enter_context(open_media(self._path, identity=self._clip.identity))
+        source = self._opened.enter_context(open_media(self._path, identity=self._clip.sound.identity))
         return source, source.streams.audio[self._clip.audio.index]
 
     def _moved(self) -> Iterator[Any]:
         """Packets from shortly before the new file's start on, with its timestamps."""
-        shift = round((self._clip.origin + self._zero) / self._tick)
+        shift = round((self._clip.sound.origin + self._zero) / self._tick)
         following = self._from(self._zero - 1) if self._zero > _SEEK_FROM else iter(())
         first = next(following, None)
         if first is None or first.pts - shift > -_RUN_IN / self._tick:  # the index led nowhere, or too far
@@ -98,7 +99,7 @@ class CopiedSound:
 
     def _from(self, time: Fraction | None) -> Iterator[Any]:
         source, stream = self._open()
-        if time is None or seek(source, stream, self._clip.origin + time):
+        if time is None or seek(source, stream, self._clip.sound.origin + time):
             for packet in packets.demux(source, [stream], Damage()):
                 if packet.pts is not None:
                     yield packet
@@ -117,7 +118,8 @@ class EncodedSound:
     ) -> None:
         frames = opened.enter_context(AudioDecoder(path, clip, start=zero)).frames()
         opening = next(frames, None)
-        self._path, self._out, self._written = path, out, 0
+        self._path = path if clip.sound.holds_picture else clip.sound.file
+        self._out, self._written = out, 0
         self._track: Any = None
         if opening is None:
             return
@@ -180,7 +182,7 @@ def can_copy(path: str | os.PathLike[str], clip: ClipInfo) -> bool:
     """Whether MP4 can hold the clip's sound as it is."""
     if clip.audio is None:
         return False
-    with open_media(path, identity=clip.identity) as source:
+    with open_media(path if clip.sound.holds_picture else clip.sound.file, identity=clip.sound.identity) as source:
         context = source.streams.audio[clip.audio.index].codec_context
         return context is not None and context.name in _HELD_BY_MP4
 

@@ -166,7 +166,9 @@ class AudioDecoder:
     ) -> None:
         if clip.audio is None:
             raise MediaError("no audio stream", file=path)
-        self._path, self._clip, self._index = path, clip, clip.audio.index
+        self._sound, self._index = clip.sound, clip.audio.index
+        self._path = path if clip.sound.holds_picture else clip.sound.file
+        self._clip = clip
         self._start, self._end = start, end
         self.begin = max(int(start) - _LEAD, 0)
         self._seeking = False
@@ -190,10 +192,13 @@ class AudioDecoder:
         return self._frames()
 
     def picture_end(self, until: Fraction | None = None) -> Fraction | None:
-        """Where the picture ends by its packets' timestamps (seconds of the clip's clock), None if it has none.
+        """Where the picture ends by its packets' timestamps (seconds of the clip's clock), None if it has none; by the
+        clip's duration where the sound is in another file.
 
         Nothing beyond ``until`` is looked at: then it is some time from there on. To be asked after ``frames``.
         """
+        if not self._sound.holds_picture:
+            return self._clip.duration
         if self._clip.video_stream is None:
             return None
         end = self._find_picture_end(until, self._seeking)
@@ -201,9 +206,9 @@ class AudioDecoder:
 
     def _frames(self) -> Iterator[tuple[Fraction | None, av.AudioFrame]]:
         self._open.close()
-        container = self._open.enter_context(open_media(self._path, identity=self._clip.identity))
+        container = self._open.enter_context(open_media(self._path, identity=self._sound.identity))
         stream: Any = container.streams.audio[self._index]
-        if self._seeking and not seek(container, stream, self._clip.origin + self.begin):
+        if self._seeking and not seek(container, stream, self._sound.origin + self.begin):
             return
         damage = Damage()
         for packet in chain(packets.demux(container, self._streams(container), damage), [None]):
@@ -212,16 +217,16 @@ class AudioDecoder:
             # a damaged stretch of sound is silence: unlike a picture it hides nothing that comes later
             for frame in packets.decode_packet(stream, packet, damage):
                 stamp = packets.timestamp(frame, stream)
-                time = None if stamp is None else stamp - self._clip.origin
+                time = None if stamp is None else stamp - self._sound.origin
                 if self._end is not None and time is not None and time > self._end + _BEYOND:
                     return
                 if frame.samples and frame.sample_rate > 0:
                     yield time, frame
 
     def _streams(self, container: InputContainer) -> list[Any]:
-        """The sound, and the picture: wherever the file can be read on, both are found again."""
-        picture = [] if self._clip.video_stream is None else [container.streams[self._clip.video_stream]]
-        return [container.streams.audio[self._index], *picture]
+        """The sound, and the picture where it is in the same file."""
+        seen = self._clip.video_stream if self._sound.holds_picture else None
+        return [container.streams.audio[self._index], *([] if seen is None else [container.streams[seen]])]
 
     def _find_picture_end(self, until: Fraction | None, seeking: bool) -> Fraction | None:
         clip, last = self._clip, None

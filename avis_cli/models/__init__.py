@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from avis_cli.errors import UsageError, WeightsError
+from avis_cli.text import meant
 
 if TYPE_CHECKING:
     from avis_cli.models.system import System
@@ -30,7 +31,7 @@ def find_system(family: str) -> System:
     """The system called ``family``. Raises WeightsError if there is none."""
     if family not in SYSTEMS:
         raise WeightsError(
-            f"weights of the family {family!r}, expected one of {', '.join(SYSTEMS)}", hint="update avis-cli"
+            f"weights of the family {family[:80]!r}, expected one of {', '.join(SYSTEMS)}", hint="update avis-cli"
         )
     module, _, name = SYSTEMS[family].partition(":")
     system: System = getattr(import_module(module), name)()
@@ -52,7 +53,8 @@ def find_preset(name: str) -> Preset:
     for system in systems():
         if name in system.presets:
             return Preset(system, system.presets[name])
-    raise UsageError(f"no preset is named {name!r}", hint=f"there are {', '.join(preset_names())}")
+    near, there_are = meant(name, preset_names()), f"there are {', '.join(preset_names())}"
+    raise UsageError(f"no preset is named {name[:80]!r}", hint=there_are if near is None else f"{near} ({there_are})")
 
 
 def recognise(names: Collection[str]) -> Preset:

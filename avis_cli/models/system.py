@@ -8,13 +8,14 @@ what ``System.training`` gives.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 from torch import Tensor, nn
 
 from avis_cli.errors import WeightsError
+from avis_cli.models import ranges
 from avis_cli.models.tokens import FrameTokens, TrackQueries
 
 if TYPE_CHECKING:
@@ -34,6 +35,21 @@ class ClipConfig:
     embeddings, VGGish or the network's own encoder. ``gate``: whether tracks are silenced, unless told otherwise, in
     the frames where the tokens do not hear them. ``width``: C, the channels of a token. Sizes in pixels.
     """
+
+    RANGES: ClassVar[Mapping[str, ranges.Range]] = {
+        "fps": (1, 1000),
+        "short_side": (8, 2048),
+        "long_side": (8, 4096),
+        "size_divisor": (1, 256),
+        "gate_threshold": (0, 1),
+        "audio_width": (1, 8192),
+        "width": (4, 8192),
+        "heads": (1, 256),
+        "frame_queries": (1, 5000),
+        "video_queries": (1, 5000),
+        "window": (1, 240),
+    }
+    """Least and largest value of each number in a description that is read from a file; a system adds its own."""
 
     name: str
     categories: tuple[str, ...]
@@ -70,12 +86,24 @@ class ClipConfig:
 
     @classmethod
     def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
-        """Inverse of ``to_dict``. Raises WeightsError for a field that is unknown or missing."""
+        """Inverse of ``to_dict``. Raises WeightsError for a field that is unknown or missing, of another type than
+        declared or outside its range, and for fields that contradict each other."""
         try:
-            return cls(**with_tuples(values))
+            config = cls(**with_tuples(values))
         except (KeyError, TypeError, ValueError) as error:
             known = ", ".join(field.name for field in fields(cls))
-            raise WeightsError(f"model description not understood ({error})", hint=f"its fields are {known}") from error
+            cause = f"model description not understood ({str(error)[:200]})"
+            raise WeightsError(cause, hint=f"its fields are {known}") from error
+        ranges.check(config)
+        ranges.check_relations(config.relations())
+        return config
+
+    def relations(self) -> Iterator[tuple[bool, str]]:
+        """What has to be so between fields whose values are in range: whether it is, and how that is said."""
+        yield len(set(self.categories)) == len(self.categories), "categories with a name of their own each"
+        yield self.short_side <= self.long_side, "a short_side up to long_side"
+        yield self.width % self.heads == 0, "a width that is a multiple of heads"
+        yield self.audio != "vggish" or self.audio_width == 128, "an audio_width of 128, which is VGGish's"
 
 
 def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from avis_cli.errors import UsageError
 from avis_cli.nn.clip_batch import ClipBatch
+from avis_cli.text import meant
 
 # modules whose own parameters are not decayed, as in the released training: norms and embeddings
 _UNDECAYED = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm2d, nn.Embedding)
@@ -164,8 +165,11 @@ class Training(ABC):
     def without(self, recipe: R, part: str) -> R:
         """``recipe`` for an ablation that goes without ``part``. Raises UsageError for one of which there is none."""
         if part not in self.parts:
-            there_are = f"there are {', '.join(self.parts)}" if self.parts else "this system is trained whole only"
-            raise UsageError(f"no part named {part!r} can be left out", hint=there_are)
+            if not self.parts:
+                raise UsageError(f"--without {part!r}", hint="this system is trained whole only")
+            raise UsageError(
+                f"--without {part!r}, expected one of {', '.join(self.parts)}", hint=meant(part, self.parts)
+            )
         return replace(recipe, **self.parts[part])
 
     def audio_ablation(self, recipe: Any) -> AudioAblation:

@@ -26,6 +26,10 @@ class PixelFeatures:
     levels: tuple[Tensor, ...]
     fine: Tensor
 
+    def float(self) -> PixelFeatures:
+        """The same in float32."""
+        return PixelFeatures(tuple(level.float() for level in self.levels), self.fine.float())
+
 
 class EncoderLayer(nn.Module):
     """Deformable self-attention over all levels, then feed-forward."""
@@ -44,7 +48,7 @@ class EncoderLayer(nn.Module):
 
 
 class NormedConv(nn.Module):
-    """Convolution without bias, then group norm."""
+    """Convolution without bias, then group norm, which answers in float32 under autocast on every device."""
 
     def __init__(self, in_width: int, out_width: int, size: int, norm_groups: int) -> None:
         super().__init__()
@@ -53,7 +57,7 @@ class NormedConv(nn.Module):
         nn.init.kaiming_uniform_(self.conv.weight, a=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.norm(self.conv(x))
+        out: Tensor = self.norm(self.conv(x).float())
         return out
 
 
@@ -156,8 +160,9 @@ class PixelDecoder(nn.Module):
                 for size, level in zip(sizes, self.level_position, strict=True)
             ]
         )
-        # (B, C, h, w) each -> (B, S, C)
-        cells = torch.cat([x.flatten(2).transpose(1, 2) for x in coarse], dim=1)
+        # (B, C, h, w) each -> (B, S, C); in float32 also under autocast: each of the layers adds to it, and in half
+        # precision each sum would be rounded again
+        cells = torch.cat([x.flatten(2).transpose(1, 2) for x in coarse], dim=1).float()
         for layer in self.layers:
             cells = layer(cells, position, sizes)
         parts = cells.split([height * w for height, w in sizes], dim=1)

@@ -120,7 +120,7 @@ class PatchMerging(nn.Module):
         """x (B, H, W, C) -> (B, ceil(H / 2), ceil(W / 2), 2 C)."""
         x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
         corners = [x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]]
-        out: Tensor = self.reduction(self.norm(torch.cat(corners, dim=-1)))
+        out: Tensor = self.reduction(self.norm(torch.cat(corners, dim=-1))).float()
         return out
 
 
@@ -134,12 +134,16 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (B, 3, H, W), sides multiples of 4 -> (B, H / 4, W / 4, C)."""
-        out: Tensor = self.norm(self.projection(x).permute(0, 2, 3, 1))
+        out: Tensor = self.norm(self.projection(x).permute(0, 2, 3, 1).float())
         return out
 
 
 class SwinTransformer(nn.Module):
-    """Patch embedding and stages of blocks, every other one on shifted windows; a LayerNorm on each stage's output."""
+    """Patch embedding and stages of blocks, every other one on shifted windows; a LayerNorm on each stage's output.
+
+    The cells that blocks add to are float32 also under autocast, on every device: dozens of sums are not rounded again
+    and again.
+    """
 
     def __init__(self, width: int, depths: Sequence[int], heads: Sequence[int], window: int) -> None:
         super().__init__()

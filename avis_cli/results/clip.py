@@ -1,6 +1,7 @@
 """What a clip's segmentation is: tracks with masks, scores and times, and the same as JSON (``tracks.json``) both ways.
 
-``frame``, ``timeline`` and ``to_supervision`` give the same in the forms that array, table and vision libraries take.
+``frame``, ``timeline`` and ``to_supervision`` give the same in the forms that array, table and vision libraries take;
+``save``, ``render``, ``export`` and ``plot`` make files and pictures of it.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from avis_cli.results.source import ModelInfo, Source
 from avis_cli.version import __version__
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from supervision import Detections
 
 FORMAT = "avis-tracks"
 VERSION = 1
+PathLike = str | os.PathLike[str]
 _MAX_LABEL = 2**31 - 1  # largest track id in a label map
 
 
@@ -97,7 +100,8 @@ class ClipResult:
     ``source``: the clip; ``model``: the network and its settings; ``categories``: (id, name) of all the model knows;
     ``times``: seconds from the clip's first frame, one per mask frame, rising; ``tracks``: ids from 1 in falling score,
     each with one mask or None per mask frame; ``tool``: what made the result, and its version; ``options``: the
-    settings that decided it (``SegmentOptions.recorded``), None where they are not known.
+    settings that decided it (``SegmentOptions.recorded``), None where they are not known; ``video``: path of the clip,
+    None where it is not known, which no file holds and ``==`` leaves alone.
     """
 
     source: Source
@@ -107,6 +111,7 @@ class ClipResult:
     tracks: tuple[Track, ...]
     tool: str = f"avis-cli {__version__}"
     options: Mapping[str, Any] | None = None
+    video: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "categories", tuple((int(id), name) for id, name in self.categories))
@@ -216,6 +221,48 @@ class ClipResult:
             tracker_id=np.array([track.id for track in tracks], dtype=np.int64),
             data={"class_name": np.array([track.label for track in tracks], dtype=np.str_)},
         )
+
+    def save(self, folder: PathLike, video: PathLike | None = None, **more: Any) -> None:
+        """Write ``tracks.json`` and ``masks/`` to a new ``folder``, and where the clip is known, or given as ``video``,
+        ``overlay.mp4`` and ``report.html``: what ``avis segment`` writes.
+
+        ``more``: ``only`` (some of these), ``overwrite=True`` for a folder that has results, ``progress``, ``warn``,
+        and the drawing settings of ``avis segment`` (``style="outline"``). Raises OutputError, MediaError or
+        UsageError.
+        """
+        import avis_cli
+
+        avis_cli.save_result(self, folder, video, **more)
+
+    def render(self, path: PathLike, video: PathLike | None = None, **more: Any) -> None:
+        """Write the overlay, an MP4 file, to ``path``. ``video``: the clip, where it is not known or has moved.
+
+        ``more``: ``overwrite``, ``progress``, ``warn``, and the drawing settings of ``avis render``. Raises
+        OutputError, MediaError, UsageError, or AnnotationError for a clip of another size.
+        """
+        import avis_cli
+
+        avis_cli.render_result(self, path, video, **more)
+
+    def export(self, format: str, path: PathLike, video: PathLike | None = None, **more: Any) -> None:
+        """Write the file or folder ``path`` of another tool. ``format``: a name that ``avis export --to`` takes;
+        ``video``: the clip, for formats with pictures.
+
+        ``more``: ``overwrite``, ``progress``, ``warn``. Raises OutputError, MediaError or UsageError.
+        """
+        import avis_cli
+
+        avis_cli.export_result(self, format, path, video, **more)
+
+    def plot(self, time: float | None = None, video: PathLike | None = None, **settings: Any) -> Image:
+        """A picture (Pillow) to look at: without ``time`` who sounds when, with it the masks at ``time`` seconds, over
+        the clip where it is known, or given as ``video``.
+
+        ``settings``: the drawing settings of ``avis segment``. Raises UsageError, MediaError or AnnotationError.
+        """
+        import avis_cli
+
+        return avis_cli.plot_result(self, time, video, **settings)
 
     def _require_frame(self, index: int) -> None:
         count = len(self.times)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avis_cli.files.atomic import cannot_write, output_file
+from avis_cli.files.numbers import whole_number
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -28,7 +29,7 @@ class RunLog:
 
     def __init__(self, folder: Path, *, after: int = 0) -> None:
         path = self._path = folder / "log.csv"
-        kept = [row for row in read_log(path) if int(row["step"]) <= after] if after else []
+        kept = [row for row in read_log(path) if _is_up_to(row.get("step"), after)] if after else []
         with (
             output_file(path, overwrite=True, remedy=_REMEDY) as part,
             open(part, "w", newline="", encoding="utf-8") as file,
@@ -66,6 +67,12 @@ class RunLog:
             yield
         except OSError as error:
             raise cannot_write(error, self._path, _REMEDY) from error
+
+
+def _is_up_to(step: str | None, last: int) -> bool:
+    """Whether a row that says ``step`` is of a step up to ``last``; damaged ones are of none."""
+    number = whole_number(step or "")
+    return number is not None and number <= last
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

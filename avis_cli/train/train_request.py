@@ -20,8 +20,9 @@ class Budget:
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.minutes is None):
             raise UsageError("how long to train is not clear", hint="give either --steps or --minutes")
-        if (self.steps or self.minutes or 0) <= 0:
-            raise UsageError("nothing to train for", hint="give --steps or --minutes above 0")
+        given = self.steps if self.minutes is None else self.minutes
+        if given is None or not 0 < given < float("inf"):
+            raise UsageError(f"{self.option} {given}, expected more than 0")
 
     def share_done(self, step: int, elapsed: float) -> float:
         """0 at the start, 1 or more when the run is over; ``elapsed`` in seconds."""
@@ -45,7 +46,7 @@ class Budget:
     @property
     def option(self) -> str:
         """The option of `avis train` that gives it."""
-        return "--steps" if self.steps else "--minutes"
+        return "--minutes" if self.steps is None else "--steps"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ class TrainRequest:
     workers: int = 0
     pace: Pace = field(default_factory=Pace)
 
+    def __post_init__(self) -> None:
+        if self.vggish is not None and find_preset(self.preset).config.audio != "vggish":
+            raise UsageError(f"--vggish with {self.preset}", hint="it hears through a network of its own")
+
 
 def chosen_recipe(
     preset: str, *, without: str | None = None, clips: int | None = None, rate: float | None = None, given: bool = False
@@ -96,4 +101,6 @@ def chosen_recipe(
         recipe = training.without(recipe, without)
     if clips is not None:
         recipe = recipe.with_clips(clips)
+    if rate is not None and not 0 < rate < float("inf"):
+        raise UsageError(f"--rate {rate}, expected a learning rate above 0")
     return recipe if rate is None else replace(recipe, learning_rate=rate)

@@ -171,8 +171,11 @@ def track_iou(one: Sequence[Mask | None], other: Sequence[Mask | None]) -> float
     return common / union if union else 0.0
 
 
-def share_suppressed(dataset: Dataset, silent: Sequence[Sequence[Sequence[Mask | None]]]) -> float | None:
-    """Of all (silent visible object, frame) pairs, the share that no predicted mask covers at an IoU above 0.5.
+def share_suppressed(
+    dataset: Dataset, silent: Sequence[Sequence[Sequence[Mask | None]]], *, of_object: float | None = None
+) -> float | None:
+    """Of all (silent visible object, frame) pairs, the share that no predicted mask covers at an IoU above 0.5, or,
+    more strictly, of which no predicted mask covers more than the share ``of_object``.
 
     ``silent``: per clip and object, the masks by frame where the object is seen and not heard. None without any.
     """
@@ -184,5 +187,11 @@ def share_suppressed(dataset: Dataset, silent: Sequence[Sequence[Sequence[Mask |
                     continue
                 pairs += 1
                 drawn = [p.masks[frame] for p in video.predictions if p.masks[frame] is not None]
-                covered += bool(drawn) and float(np.max(coco.iou(drawn, [mask], [0]))) > OVERLAP
+                if not drawn:
+                    continue
+                if of_object is None:
+                    covered += float(np.max(coco.iou(drawn, [mask], [0]))) > OVERLAP
+                else:
+                    # pycocotools divides by the area of the first masks where the second ones are crowds
+                    covered += float(np.max(coco.iou([mask], drawn, [1] * len(drawn)))) > of_object
     return 1.0 - covered / pairs if pairs else None

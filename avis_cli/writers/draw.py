@@ -15,14 +15,19 @@ from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult, Track
 from avis_cli.writers.backdrop import Blur, Effect, Spotlight
 from avis_cli.writers.colours import text_colour
+from avis_cli.writers.labels import Box, PlacedLabel, place_labels
 from avis_cli.writers.layer import Area, Layer
 from avis_cli.writers.patch import Patch, pill
-from avis_cli.writers.style import DrawStyle, StyleName
-from avis_cli.writers.timeline import Timeline, drawing_scale, track_name
+from avis_cli.writers.style import DrawStyle, StripPlace, StyleName
+from avis_cli.writers.timeline import GROUND, MAX_SHARE, Timeline, drawing_scale, track_name
 
 _MAX_LABEL_SHARE = 0.45  # of the picture's width; a wider label is shortened, then left out
 _MAX_LABEL_HEIGHT = 0.14  # of the picture's height
+_FONT = 12.5  # of labels, at a scale of 1
+_CROWD = 20  # tracks; labels of more are smaller
+_CROWD_FONT = 9.5
 _MIN_FONT = 9.0  # pixels
+_SHARE_BELOW = 0.4  # of the picture's height that a strip below it adds at most
 
 
 def label_text(track: Track) -> str:
@@ -53,24 +58,32 @@ class OverlayPainter:
         self._scale = drawing_scale(self._width, self._height)
         self._labels = {track.id: self._label(track) for track in result.tracks} if style.labels else {}
         self._timeline = None
-        if style.strip:
-            self._timeline = Timeline(self._width, self._height, result.tracks, span, waveform, self._colours)
+        self._below = 0  # rows that the strip adds to the picture
+        if style.strip != StripPlace.none.value:
+            is_below = style.strip == StripPlace.below.value
+            share = _SHARE_BELOW if is_below else MAX_SHARE
+            size = (self._width, self._height)
+            self._timeline = Timeline(size, result.tracks, span, waveform, self._colours, share)
+            self._below = self._timeline.layout.height if is_below else 0
         self._end = result.end
         self._drawn = _DrawnMasks(-1, frozenset(), [], [])
 
     def paint(self, image: NDArray[np.uint8], time: float) -> NDArray[np.uint8]:
-        """A copy of ``image``, uint8 RGB (H, W, 3) of the result's size, as it looks at ``time`` seconds."""
+        """A copy of ``image``, uint8 RGB (H, W, 3) of the result's size, as it looks at ``time`` seconds; with a strip
+        below, taller by that and, if need be, by one row, so that it has an even height."""
         if image.shape != (self._height, self._width, 3):
             raise ValueError(f"expected a picture of {self._width}x{self._height}, got shape {image.shape}")
-        image = np.array(image, order="C")
+        rows = self._height + self._below
+        drawn = np.empty((rows + (rows % 2 if self._below else 0), self._width, 3), dtype=np.uint8)
+        drawn[: self._height], drawn[self._height :] = image, GROUND
         self._drawn = shown = self._drawn_at(time)
         for effect in shown.effects:
-            effect.onto(image)
+            effect.onto(drawn[: self._height])
         if self._timeline is not None:
-            self._timeline.draw(image, time)
-        if self._labels:
-            self._draw_labels(image, shown.shapes)
-        return image
+            self._timeline.draw(drawn[:rows], time)
+        for label in shown.labels:
+            label.onto(drawn)
+        return drawn
 
     def _drawn_at(self, time: float) -> _DrawnMasks:
         """What is shown at ``time``: as before, or made anew where the mask frame or the hidden tracks have changed."""
@@ -83,7 +96,7 @@ class OverlayPainter:
         if index < 0:  # the result says nothing about this moment
             return _DrawnMasks(index, hidden, [], [])
         shapes = self._shapes(index, hidden)
-        return _DrawnMasks(index, hidden, shapes, self._effects(shapes))
+        return _DrawnMasks(index, hidden, self._effects(shapes), self._placed(shapes))
 
     def _shapes(self, index: int, hidden: frozenset[int]) -> list[_Shape]:
         present = ((track, track.masks[index]) for track in self._rising if track.id not in hidden)
@@ -104,25 +117,29 @@ class OverlayPainter:
         layer = Layer.of(areas, where, self._scale, fill=fill, line=line)
         return effects if layer is None else [*effects, layer]
 
-    def _label(self, track: Track) -> Patch | None:
-        colour, font = self._colours.colour(track.id), max(_MIN_FONT, 12.5 * self._scale)
-        for text in (label_text(track), track_name(track), str(track.id)):
-            patch = pill(text, font, colour, text_colour(colour))
-            if patch.width <= self._width * _MAX_LABEL_SHARE and patch.height <= self._height * _MAX_LABEL_HEIGHT:
-                return patch
-        return None
+    def _label(self, track: Track) -> list[Patch]:
+        """What may stand at a track's object: as much of its name as the picture has room for, and its number."""
+        letters = _FONT if len(self._rising) <= _CROWD else _CROWD_FONT
+        colour, font = self._colours.colour(track.id), max(_MIN_FONT, letters * self._scale)
+        patches = (
+            pill(text, font, colour, text_colour(colour))
+            for text in (label_text(track), track_name(track), str(track.id))
+        )
+        fitting = [
+            patch
+            for patch in patches
+            if patch.width <= self._width * _MAX_LABEL_SHARE and patch.height <= self._height * _MAX_LABEL_HEIGHT
+        ]
+        return [fitting[0], fitting[-1]] if len(fitting) > 1 else fitting
 
-    def _draw_labels(self, image: NDArray[np.uint8], shapes: Sequence[_Shape]) -> None:
-        floor = self._height - (0 if self._timeline is None else self._timeline.layout.height)
-        taken: list[tuple[int, int, int, int]] = []
-        for shape in reversed(shapes):  # the surest object gets the best place
-            label = self._labels[shape.track.id]
-            if label is None:
-                continue
-            gap = max(1, round(4 * self._scale))
-            x, y = _place(label, shape.box, (self._width, floor), gap, taken)
-            taken.append((x, y, x + label.width, y + label.height))
-            label.onto(image, x, y)
+    def _placed(self, shapes: Sequence[_Shape]) -> list[PlacedLabel]:
+        if not self._labels:
+            return []
+        covered = 0 if self._timeline is None or self._below else self._timeline.layout.height
+        room = (self._width, self._height - covered)
+        # the surest object gets the best place
+        objects = [(shape.anchor, self._labels[shape.track.id]) for shape in reversed(shapes)]
+        return place_labels(objects, room, gap=max(1, round(4 * self._scale)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +148,16 @@ class _Shape:
 
     track: Track
     mask: NDArray[np.uint8]
-    box: tuple[int, int, int, int]
+    box: Box
+
+    @property
+    def anchor(self) -> Box:
+        """The box of the largest connected piece of the mask, where its label belongs."""
+        count, _, pieces, _ = cv2.connectedComponentsWithStats(self.mask, connectivity=8)
+        if count <= 2:  # the ground and one piece
+            return self.box
+        left, top, width, height, _ = (int(number) for number in max(pieces[1:], key=lambda piece: int(piece[4])))
+        return self.box[0] + left, self.box[1] + top, width, height
 
     @classmethod
     def of(cls, track: Track, mask: NDArray[np.bool_]) -> _Shape | None:
@@ -146,13 +172,12 @@ class _Shape:
 @dataclass(frozen=True, eq=False)
 class _DrawnMasks:
     """What is on screen until the mask frame changes. ``index``: of that frame, -1 outside the result; ``hidden``: ids
-    of the tracks that are not drawn; ``shapes``: the others, the surest last; ``effects``: what is done to a picture,
-    one after another."""
+    of the tracks that are not drawn; ``effects``: what is done to a picture, one after another; ``labels`` on top."""
 
     index: int
     hidden: frozenset[int]
-    shapes: list[_Shape]
     effects: list[Effect]
+    labels: list[PlacedLabel]
 
 
 def _union(shapes: Sequence[_Shape], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -162,28 +187,3 @@ def _union(shapes: Sequence[_Shape], size: tuple[int, int]) -> NDArray[np.uint8]
         x, y, width, height = shape.box
         where[y : y + height, x : x + width] |= shape.mask
     return where
-
-
-def _place(
-    label: Patch,
-    box: tuple[int, int, int, int],
-    room: tuple[int, int],
-    gap: int,
-    taken: Sequence[tuple[int, int, int, int]],
-) -> tuple[int, int]:
-    """Corner of a label inside ``room`` (width, height): above its object, else at its top or below it."""
-    x, y, width, height = box
-    left = min(max(x + (width - label.width) // 2, 0), max(room[0] - label.width, 0))
-    lowest = max(room[1] - label.height - gap, 0)
-    # below the last of these, go on downwards: somewhere there is room, or there is none anywhere
-    steps = [y - label.height - gap, y + gap, y + height + gap, *range(0, lowest + 1, label.height + gap)]
-    places = [(left, min(max(top, gap), lowest)) for top in steps]
-    for place in places:
-        if not any(_overlap(label, place, other) for other in taken):
-            return place
-    return places[0]
-
-
-def _overlap(label: Patch, place: tuple[int, int], other: tuple[int, int, int, int]) -> bool:
-    x, y = place
-    return x < other[2] and other[0] < x + label.width and y < other[3] and other[1] < y + label.height

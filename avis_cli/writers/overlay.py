@@ -16,7 +16,7 @@ from avis_cli.media.prefetch import prefetch
 from avis_cli.progress import Progress, silent
 from avis_cli.results.clip import ClipResult
 from avis_cli.writers.draw import OverlayPainter
-from avis_cli.writers.style import DrawStyle
+from avis_cli.writers.style import DrawStyle, StripPlace
 
 _MAX_SAMPLES = 1 << 21  # of a waveform that is only looked at: two minutes at the full rate, 8 MB
 _MIN_RATE = 1000  # Hz
@@ -44,7 +44,7 @@ def overlay_clip(
     end = min((time for time in (end, until) if time is not None), default=None)
     waveform = None
     try:
-        if style.strip:
+        if style.strip != StripPlace.none.value:
             waveform = overlay_waveform(clip, start=start, end=end)
     except MediaError as error:
         warn(f"the timeline has no waveform: {error}")

@@ -34,8 +34,18 @@ class StyleName(str, Enum):
     mute = "mute"
 
 
+class StripPlace(str, Enum):
+    """Where the timeline stands: ``over`` the bottom of the picture, ``below`` it, which makes the video taller, or
+    nowhere."""
+
+    over = "over"
+    below = "below"
+    none = "none"
+
+
 DEFAULT_PALETTE = "okabe-ito"
 STYLES = tuple(style.value for style in StyleName)
+STRIPS = tuple(place.value for place in StripPlace)
 
 # opacity where the user names none
 _ALPHA = {
@@ -52,15 +62,15 @@ class DrawStyle:
     """How an overlay looks; the default is what ``avis segment`` draws when asked for nothing else.
 
     ``name``: one of ``STYLES``. ``alpha``, 0 to 1: opacity of the fill or of the lines, or how far the background is
-    blurred, darkened or muted; None takes the style's own. ``labels``: name and score at each object. ``strip``: the
-    timeline at the bottom. ``palette``: a palette's name, or colours such as ``e6194b,3cb44b``; track n has the n-th,
-    and they repeat. Raises UsageError for a value that means nothing.
+    blurred, darkened or muted; None takes the style's own. ``labels``: name and score at each object. ``strip``: one of
+    ``STRIPS``, where the timeline stands. ``palette``: a palette's name, or colours such as ``e6194b,3cb44b``; track n
+    has the n-th, and they repeat. Raises UsageError for a value that means nothing.
     """
 
     name: str = StyleName.fill.value
     alpha: float | None = None
     labels: bool = True
-    strip: bool = True
+    strip: str = StripPlace.over.value
     palette: str = DEFAULT_PALETTE
 
     def __post_init__(self) -> None:
@@ -68,6 +78,9 @@ class DrawStyle:
             raise UsageError(f"--style {self.name!r}, expected one of {', '.join(STYLES)}")
         # an enum's member and its text are one style, also in what is printed or compared
         object.__setattr__(self, "name", StyleName(self.name).value)
+        if self.strip not in STRIPS:
+            raise UsageError(f"--strip {self.strip!r}, expected one of {', '.join(STRIPS)}")
+        object.__setattr__(self, "strip", StripPlace(self.strip).value)
         if self.alpha is not None and not 0 <= self.alpha <= 1:  # not a number fails this too
             raise UsageError(f"--alpha {self.alpha}, expected a number from 0 to 1")
         _ = self.colours

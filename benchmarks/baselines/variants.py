@@ -1,17 +1,17 @@
-"""The rows of the benchmark table: a variant of how a network is used each, scored on a split."""
+"""The rows of the benchmark table: a variant of how a network is used each, and what it finds in a split."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from avis_cli.datasets.tracks import Category, Dataset
+from avis_cli.datasets.tracks import Category, Dataset, Mask
 from avis_cli.inference.model import Model
 from avis_cli.models.training import AudioAblation
 from avis_cli.progress import Progress, silent
-from avis_cli.train.clips import ClipSource
+from avis_cli.train.clips import ClipSource, RawClip
 from avis_cli.train.predict import predict, silent_objects, truth_of
-from avis_cli.train.validate import Validation, validate, validate_dataset
+from avis_cli.train.validate import Validation, validate_dataset
 from baselines.detections import Detection, detect
 from baselines.linking import Trail, as_tracks, linked_by_appearance
 from baselines.sort import linked_by_sort
@@ -21,10 +21,12 @@ Linker = Callable[[list[list[Detection]]], list[Trail]]
 
 @dataclass(frozen=True)
 class Variant:
-    """``audio``: what the network hears; ``gated``: whether tracks are silenced by the model's own threshold;
-    ``linker``: what makes tracks of the frame level's detections, None for the network's own tracker."""
+    """``audio``: what the network hears; ``swapped``: whether each clip has the sound of the next one, while the truth
+    stays; ``gated``: whether tracks are silenced by the model's own threshold; ``linker``: what makes tracks of the
+    frame level's detections, None for the network's own tracker."""
 
     audio: AudioAblation = field(default_factory=AudioAblation)
+    swapped: bool = False
     gated: bool = True
     linker: Linker | None = None
 
@@ -32,6 +34,7 @@ class Variant:
 VARIANTS: dict[str, Variant] = {
     "full": Variant(),
     "muted": Variant(AudioAblation(muted=True)),
+    "another clip's sound": Variant(swapped=True),
     "gate off": Variant(gated=False),
     "tracker off": Variant(linker=linked_by_appearance),
     "SORT": Variant(linker=linked_by_sort),
@@ -39,11 +42,48 @@ VARIANTS: dict[str, Variant] = {
 """By name, for a network that was trained to hear."""
 
 
-def score(model: Model, source: ClipSource, variant: Variant, on_progress: Progress = silent) -> Validation:
-    """The scores of one variant of using ``model`` on all clips of ``source``."""
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Truth and tracks of a split; ``silent`` as in `Predicted`; ``gate``: the threshold that was used, if any."""
+
+    dataset: Dataset
+    silent: list[list[list[Mask | None]]]
+    gate: float | None
+
+    def validation(self) -> Validation:
+        """The scores."""
+        return validate_dataset(self.dataset, self.silent, self.gate)
+
+
+class SwappedSound:
+    """``source`` with each clip's sound replaced by the next clip's, the last one's by the first's."""
+
+    def __init__(self, source: ClipSource) -> None:
+        self._source = source
+        self.categories = source.categories
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def length(self, clip: int) -> int:
+        """Token frames of a clip."""
+        return self._source.length(clip)
+
+    def read(self, clip: int, frames: Sequence[int]) -> RawClip:
+        """Frames of a clip with the sound of another, which starts again where it is shorter."""
+        other = (clip + 1) % len(self._source)
+        borrowed = [frame % self._source.length(other) for frame in frames]
+        return replace(self._source.read(clip, frames), patches=self._source.read(other, borrowed).patches)
+
+
+def find(model: Model, source: ClipSource, variant: Variant, on_progress: Progress = silent) -> Found:
+    """What one variant of using ``model`` finds in all clips of ``source``."""
+    if variant.swapped:
+        source = SwappedSound(source)
     if variant.linker is None:
         predicted = predict(model, source, len(source), variant.audio, on_progress)
-        return validate(predicted, model.config.gate_threshold if variant.gated else None)
+        gate = model.config.gate_threshold if variant.gated else None
+        return Found(predicted.dataset(gate), predicted.silent, gate)
     videos, quiet = [], []
     for number in range(len(source)):
         clip = source.read(number, range(source.length(number)))
@@ -52,4 +92,4 @@ def score(model: Model, source: ClipSource, variant: Variant, on_progress: Progr
         quiet.append(silent_objects(clip))
         on_progress("frame level", number + 1, len(source))
     categories = [Category(number + 1, name) for number, name in enumerate(source.categories)]
-    return validate_dataset(Dataset(categories, videos), quiet, None)
+    return Found(Dataset(categories, videos), quiet, None)

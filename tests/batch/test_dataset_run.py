@@ -383,9 +383,11 @@ def test_a_list_that_grows_is_written_by_one_and_read_as_it_was_left(tmp_path: P
     with pytest.raises(OutputError, match=r"partial: was begun with another weights; --overwrite"):
         ResultsList(path, {"weights": "b"}).__enter__()
     part = tmp_path / "results.json.partial"
-    part.write_bytes(part.read_bytes() + b"damaged\n")
-    with pytest.raises(AvisError, match="not what an earlier run can have left; --overwrite"):
-        ResultsList(path, settings).__enter__()
+    whole = part.read_bytes()
+    for line in (b"damaged", b"[1]", b"{}", b'{"video_id": 1e999}', b'{"video_id": "7"}', b'{"video_id": true}'):
+        part.write_bytes(whole + line + b"\n")
+        with pytest.raises(AvisError, match="not what an earlier run can have left; --overwrite"):
+            ResultsList(path, settings).__enter__()
     with ResultsList(path, settings, overwrite=True) as results:
         assert results.done == []
         results.add(8, [])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
+import busy_machine
 import pytest
 from paths import ROOT
+from seams import weights_without
 
 SCRIPTS = sorted(path.name for path in (ROOT / "benchmarks").glob("*.py"))
 
@@ -33,6 +36,24 @@ def test_speed_is_measured_of_every_step(tmp_path: Path) -> None:
     assert steps[3] == pytest.approx(sum(steps[:3]), abs=0.003)
 
 
+def test_a_term_that_is_left_out_weighs_nothing_and_the_others_as_before() -> None:
+    assert weights_without("audio") == (0.25, 0.5, 0.0)
+    assert weights_without("overlap") == (0.25, 0.0, 0.25)
+
+
+def test_any_command_is_timed_with_the_settings_of_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = tmp_path / "seen"
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    code = f"import os, sys; open({str(seen)!r}, 'w').write(repr((dict(os.environ), os.listdir(sys.argv[1]))))"
+    taken = busy_machine.seconds([sys.executable, "-c", code, "{out}"], {"OMP_WAIT_POLICY": "passive"}, 60.0)
+    environment, files = ast.literal_eval(seen.read_text())
+    assert 0 < taken < 60
+    assert files == []
+    assert environment["OMP_WAIT_POLICY"] == "passive"
+    assert "OMP_NUM_THREADS" not in environment, "what the shell had set is no part of a row"
+    assert busy_machine.seconds([sys.executable, "-c", "while True: pass"], {}, 0.2) == 0.2
+
+
 @pytest.mark.slow
 def test_every_part_of_a_run_is_clocked(tmp_path: Path) -> None:
     """A second of video through the whole pipeline: no part may be missing from the table."""
@@ -44,3 +65,17 @@ def test_every_part_of_a_run_is_clocked(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for part in ("decode", "network: localize", "network: track", "network: masks", "run lengths", "overlay"):
         assert part in done.stdout
+
+
+@pytest.mark.slow
+def test_precision_is_measured_on_a_network_trained_for_it(tmp_path: Path) -> None:
+    options = ("--train", "avism-tiny", "--steps", "1", "--out", str(tmp_path / "run"))
+    done = run("precision.py", *options)
+    assert done.returncode == 0, done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("| avism-tiny, 1 steps")]
+    tracks, overlap = row.split("|")[2:4]
+    assert tracks.split(",")[0].strip() != "0"
+    assert 0.9 < float(overlap) < 1.0
+    again = run("precision.py", *options)
+    assert "training step" not in again.stderr
+    assert row in again.stdout

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from baselines.variants import VARIANTS, Variant, score
+from baselines.variants import VARIANTS, SwappedSound, Variant, find
 
 import avis_cli
 from avis_cli.datasets.synth.clips import make_clip
@@ -49,6 +49,7 @@ class Clips:
         return 6
 
     def read(self, clip: int, frames: Sequence[int]) -> RawClip:
+        """The whole clip, whatever is asked for: all have the same length."""
         return self._raw[clip]
 
 
@@ -60,6 +61,10 @@ def model() -> Model:
 @pytest.fixture(scope="module")
 def clips() -> Clips:
     return Clips()
+
+
+def score(model: Model, clips: Clips, variant: Variant) -> Validation:
+    return find(model, clips, variant).validation()
 
 
 def drawn(found: Validation) -> int:
@@ -86,6 +91,23 @@ def test_a_network_that_may_not_hear_is_worse(model: Model, clips: Clips) -> Non
         fsla = score(model, clips, Variant(audio)).fsla
         assert fsla is not None
         assert fsla < full - 10
+
+
+def test_another_clips_sound_misleads_the_network(model: Model, clips: Clips) -> None:
+    own, other = score(model, clips, VARIANTS["full"]), score(model, clips, VARIANTS["another clip's sound"])
+    assert own.fsla is not None
+    assert other.fsla is not None
+    assert other.fsla < own.fsla - 10
+
+
+def test_swapped_is_the_sound_alone(clips: Clips) -> None:
+    swapped = SwappedSound(clips)
+    for clip in range(3):
+        own, next_one, found = clips.read(clip, ()), clips.read((clip + 1) % 3, ()), swapped.read(clip, range(6))
+        assert np.array_equal(found.patches, next_one.patches)
+        assert not np.array_equal(found.patches, own.patches)
+        assert found.frames is own.frames
+        assert found.sounding is own.sounding
 
 
 def test_silent_objects_are_those_seen_and_not_heard(model: Model, clips: Clips) -> None:

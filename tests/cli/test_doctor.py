@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import importlib.metadata
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -111,3 +112,28 @@ def test_a_full_disk(sound: None, capsys: pytest.CaptureFixture[str], monkeypatc
     usage = collections.namedtuple("usage", "total used free")(1 << 40, (1 << 40) - 1000, 1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert failing_lines(capsys) == ["FAIL  disk           0.0 GiB free here; free at least 1 GiB"]
+
+
+def test_it_says_how_many_threads_a_network_has(
+    sound: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert "every network uses 1, as you have set; threads wait" in examine(capsys, 0)["threads"]["detail"]
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    monkeypatch.setattr("torch.get_num_threads", lambda: os.cpu_count())
+    assert f"small networks use 1, large ones {os.cpu_count()}" in examine(capsys, 0)["threads"]["detail"]
+
+
+def test_too_low_a_limit_of_memory_is_no_broken_installation(
+    sound: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> list[tuple[str, str]]:
+        raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
+
+    monkeypatch.setattr("avis_cli.inference.loading.available_devices", broken)
+    monkeypatch.setattr("avis_cli.memory.address_space_limit", lambda: 10**9)
+    assert main(["doctor"]) == 1
+    line = next(line for line in capsys.readouterr().out.splitlines() if "devices" in line)
+    assert line.endswith("raise it (ulimit -v unlimited)")
+    assert "pip install" not in line

@@ -51,7 +51,7 @@ def test_runs_scores_and_does_it_once(data: str, tiny_weights: Path, capsys: pyt
 def test_usage_is_checked_before_anything_is_run(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--data and --gt" in refused(capsys, 2, "--data", data, "--gt", f"{data}/val.json")
     assert "--model without --data" in refused(capsys, 2, "--model", "avism-tiny")
-    assert "--gate without --data" in refused(capsys, 2, "--no-gate", "--gt", "a", "--pred", "b")
+    assert "--no-gate without --data" in refused(capsys, 2, "--no-gate", "--gt", "a", "--pred", "b")
     assert "no such folder" in refused(capsys, 2, "--data", "nowhere")
     assert "no such file" in refused(capsys, 1, "--data", data, "--split", "test", "--pred", "r.json")
     err = refused(capsys, 2, "--data", data, "--split", "val", "--pred", "same.json", "--output", "same.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from media_factory import make_clip
 
 import avis_cli
+from avis_cli import memory
 from avis_cli.cli import console
 from avis_cli.cli.main import app, main
 from avis_cli.cli.progress_bars import progress_bar
@@ -129,6 +132,52 @@ def test_out_of_memory_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     for failure in (MemoryError(), torch.OutOfMemoryError("CUDA out of memory.")):
         assert fails_with(monkeypatch, failure) == 1
         assert capsys.readouterr().err.startswith("avis: out of memory; ")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried ..."),
+        RuntimeError("can't start new thread"),
+        RuntimeError("std::bad_alloc"),
+        np._core._exceptions._ArrayMemoryError((10**12,), np.dtype("u1")),
+    ],
+)
+def test_libraries_that_run_out_of_memory_are_understood(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failure: Exception
+) -> None:
+    assert fails_with(monkeypatch, failure) == 1
+    assert capsys.readouterr().err.startswith("avis: out of memory; ")
+
+
+@pytest.mark.parametrize("kind", [ImportError, OSError])
+def test_a_limit_of_address_space_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: type[Exception]
+) -> None:
+    failure = kind("libtorch_cpu.so: failed to map segment from shared object")
+    assert fails_with(monkeypatch, failure) == 1
+    assert "unexpected failure" in capsys.readouterr().err, "without a limit it is the disk that forbids it"
+    monkeypatch.setattr(memory, "address_space_limit", lambda: 2_048_000_000)
+    assert fails_with(monkeypatch, failure) == fails_with(monkeypatch, MemoryError()) == 1
+    line = (
+        "avis: out of memory: ulimit -v allows 2.0 GB of address space, PyTorch alone takes about 4 GB;"
+        " raise it (ulimit -v unlimited)\n"
+    )
+    assert capsys.readouterr().err == 2 * line
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of address space as Linux has them")
+def test_too_low_a_limit_of_address_space_is_told_from_a_fault(tmp_path: Path) -> None:
+    code = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (2 * 10**9,) * 2);"
+    code += "from avis_cli.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, seconds=1)
+    command = [sys.executable, "-c", code, "segment", str(clip), "-o", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("avis: out of memory: ulimit -v allows 2.0 GB of address space")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -186,7 +186,7 @@ def test_the_options_say_how_it_is_drawn(tmp_path: Path, clip: Path) -> None:
     tracks = save(boxes_result(*SIZE, [[BOX]], sounding=[(0.0, 2.0)]), tmp_path)
     overlay = tmp_path / "overlay.mp4"
     plain = shown(clip)[5]
-    assert render(tracks, clip, "--style", "outline", "--no-labels", "--no-strip", "--palette", "white") == 0
+    assert render(tracks, clip, "--style", "outline", "--no-labels", "--strip", "none", "--palette", "white") == 0
     drawn = shown(overlay)[5]
     assert np.abs(colour(drawn) - colour(plain)).max() < 6
     assert drawn.image[110, BOX[0] - 1 : BOX[0] + 2].min(axis=1).max() > 180  # the white line
@@ -197,10 +197,22 @@ def test_the_options_say_how_it_is_drawn(tmp_path: Path, clip: Path) -> None:
     assert np.abs(drawn.image[150:].astype(int) - plain.image[150:]).mean() > 20  # the strip
 
 
+def test_a_strip_below_makes_the_video_taller_and_covers_nothing(tmp_path: Path, clip: Path) -> None:
+    tracks = save(boxes_result(*SIZE, [[BOX]], sounding=[(0.0, 2.0)]), tmp_path)
+    assert render(tracks, clip, "--strip", "below", "--style", "outline", "--alpha", "0", "--no-labels") == 0
+    plain, drawn = shown(clip), shown(tmp_path / "overlay.mp4")
+    assert [frame.time for frame in drawn] == [frame.time for frame in plain[:10]]
+    height = drawn[5].image.shape[0]
+    assert height % 2 == 0
+    assert SIZE[1] + 10 < height <= 1.4 * SIZE[1]
+    assert np.abs(drawn[5].image[: SIZE[1]].astype(int) - plain[5].image).mean() < 3
+    assert drawn[5].image[SIZE[1] + 2 :].mean() < 110
+
+
 @pytest.mark.parametrize("style", ["blur-background", "spotlight", "mute"])
 def test_a_style_changes_the_background_and_not_the_object(tmp_path: Path, clip: Path, style: str) -> None:
     tracks = save(boxes_result(*SIZE, [[BOX]], sounding=[(0.0, 2.0)]), tmp_path)
-    assert render(tracks, clip, "--style", style, "--no-strip", "--no-labels") == 0
+    assert render(tracks, clip, "--style", style, "--strip", "none", "--no-labels") == 0
     plain, drawn = shown(clip)[5], shown(tmp_path / "overlay.mp4")[5]
     assert np.abs(colour(drawn) - colour(plain)).max() < 12
     assert np.abs(drawn.image[:60].astype(int) - plain.image[:60]).mean() > 4  # of the codec: under 1

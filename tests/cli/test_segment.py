@@ -273,7 +273,7 @@ def test_a_bug_met_by_one_input_does_not_cost_the_others(
 
 def test_what_every_input_would_meet_ends_the_run_at_once(run: Run, clip: Path, tmp_path: Path) -> None:
     other = shutil.copy(clip, tmp_path / "other.mp4")
-    for wrong, expected in ((["--model", "nonesuch"], 1), (["--fps", "5000"], 2)):
+    for wrong, expected in ((["--model", "nonesuch"], 2), (["--fps", "5000"], 2)):
         code, out, err = run(clip, other, *wrong)
         assert (code, out) == (expected, "")
         assert err.count("\n") == 1
@@ -391,6 +391,8 @@ def test_without_a_model_one_line_says_what_the_default_knows(
         (["CLIP", "--start", "2", "--end", "1"], "--start 2 --end 1, expected an end after the start"),
         (["CLIP", "--only", "tracks,poem"], "--only 'poem', expected a list of overlay, masks, tracks"),
         (["CLIP", "--device", "toaster"], "device 'toaster', expected auto, cpu, cuda, cuda:N or mps"),
+        (["CLIP", "--device", "cuda:" + "9" * 5000], "9', expected auto, cpu, cuda, cuda:N or mps"),
+        (["CLIP", "--device", "cuda:\u0663"], "expected auto, cpu, cuda, cuda:N or mps"),
         (["CLIP", "--device", "cuda:"], "device 'cuda:', expected auto, cpu, cuda, cuda:N or mps"),
         (["CLIP", "--precision", "fp64"], "--precision"),
         (["CLIP", "--audio-track", "7"], "no audio track 7; it has 0: eng, aac"),

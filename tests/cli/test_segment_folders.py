@@ -50,11 +50,13 @@ def videos(clips: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(tiny_weights: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs ``avis segment --recursive`` into tmp_path/out, tracks only; gives exit code, stdout and stderr."""
+    """Runs ``avis segment``, of folders with --recursive, into tmp_path/out, tracks only; gives exit code, stdout and
+    stderr."""
 
     def call(*arguments: str | Path) -> tuple[int, str, str]:
         options = ["-o", tmp_path / "out", "--model", tiny_weights, "--threshold", "0.05", "--mask-fps", "1"]
-        options += ["--only", "tracks", "--recursive", "--no-gate"]
+        options += ["--only", "tracks", "--no-gate"]
+        options += ["--recursive"] if any(Path(argument).is_dir() for argument in arguments) else []
         code = main(["segment", *map(str, [*options, *arguments])])
         out, err = capfd.readouterr()
         return code, out, err
@@ -106,7 +108,7 @@ def test_a_folder_with_a_bad_file_gives_the_rest_a_table_and_a_record(
     assert (record["format"], record["version"]) == ("avis-run", 1)
     assert record["tool"] == f"avis-cli {avis_cli.__version__}"
     assert record["weights"]["sha256"] == hashlib.sha256(tiny_weights.read_bytes()).hexdigest()
-    assert (record["settings"]["threshold"], record["settings"]["only"]) == ("0.05", ["tracks"])
+    assert (record["settings"]["threshold"], record["settings"]["only"]) == (0.05, ["tracks"])
     entries = {entry["output"]: entry for entry in record["inputs"]}
     assert list(entries) == ["a.mp4", "b.mp4", "bad.mp4", "deep/c.mp4"]
     for name in NAMES:

@@ -40,6 +40,17 @@ def test_movies_have_the_picture_and_the_sound(tmp_path: Path) -> None:
     assert truth["videos"][0]["file_names"][0].startswith("test_000000/")
 
 
+def test_unaligned_is_another_split_and_says_so(tmp_path: Path) -> None:
+    command = ["--split", "val", "--seed", "2", "--videos", "1", "--frames", "6", "--size", "64x48"]
+    assert main(["synth", str(tmp_path / "aligned"), *command]) == 0
+    assert main(["synth", str(tmp_path / "moved"), *command, "--unaligned"]) == 0
+    one, other = ((tmp_path / name / "val" / "WAVAudios" / "val_000000.wav") for name in ("aligned", "moved"))
+    assert one.read_bytes() != other.read_bytes()
+    described = [json.loads((tmp_path / name / "val.json").read_text())["info"] for name in ("aligned", "moved")]
+    assert "unaligned" not in described[0]["description"]
+    assert "unaligned" in described[1]["description"]
+
+
 def test_a_contact_sheet_needs_no_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["synth", str(tmp_path), "--preview", *SMALL]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'train_preview.png'}\n"
@@ -65,11 +76,11 @@ def test_stats_of_a_new_and_of_an_existing_split_agree(tmp_path: Path, capsys: p
     ("arguments", "code", "says"),
     [
         ([], 2, "--videos"),
-        (["--videos", "0"], 2, "0 clips"),
+        (["--videos", "0"], 2, "--videos '0', expected a whole number from 1 to 1000000"),
         (["--videos", "1", "--size", "640"], 2, "640x360"),
         (["--videos", "1", "--size", "4x4"], 2, "4x4"),
-        (["--videos", "1", "--frames", "0"], 2, "0 frames"),
-        (["--videos", "1", "--jobs", "0"], 2, "0 processes"),
+        (["--videos", "1", "--frames", "0"], 2, "--frames '0', expected a whole number from 1 to 3600"),
+        (["--videos", "1", "--jobs", "0"], 2, "--jobs '0', expected a whole number, 1 or more"),
         (["--videos", "1", "--split", "nothing"], 2, "nothing"),
         (["--stats"], 1, "train_objects.json"),
     ],

@@ -45,8 +45,8 @@ def test_the_weights_path_is_the_result_and_the_log_goes_to_stderr(
     [
         ([], 2, "give either --steps or --minutes"),
         (["--steps", "1", "--minutes", "1"], 2, "give either --steps or --minutes"),
-        (["--steps", "1", "--without", "colour"], 2, "there are audio, fusion"),
-        (["--steps", "1", "--precision", "int8"], 2, "expected auto, fp32 or bf16"),
+        (["--steps", "1", "--without", "colour"], 2, "--without 'colour', expected one of audio, fusion"),
+        (["--steps", "1", "--precision", "int8"], 2, "--precision 'int8', expected one of auto, fp32, bf16"),
         (["--steps", "1", "--resume"], 1, "no checkpoint to resume from"),
         (["--steps", "1", "--split", "missing"], 1, "no such annotations"),
     ],

@@ -21,6 +21,7 @@ from typer.main import get_command
 
 from avis_cli.cli import console
 from avis_cli.cli.main import app, main
+from avis_cli.errors import UsageError
 
 RUN = "run"
 KNOWN_NOTES = re.compile(r"(needs: \w+|not run: .+|run|ci: .+|)")
@@ -92,6 +93,8 @@ def _refusal(words: list[str]) -> str | None:
         return None if words and set(words) <= known else "a command is missing"
     try:
         command.make_context(name, words)
+    except UsageError as error:
+        return str(error)
     except Exception as error:
         if not hasattr(error, "format_message"):  # Typer's own have it
             raise

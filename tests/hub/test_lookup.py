@@ -19,6 +19,7 @@ from avis_cli.errors import AvisError, WeightsError
 from avis_cli.hub import download, manifest, refusal, resolve, store
 from avis_cli.hub.download import HubFile
 from avis_cli.hub.manifest import load_manifest
+from avis_cli.hub.pace import Pace
 
 REPO, FILE = "somebody/models", "avism-tiny.safetensors"
 TOKEN = "hf_averysecrettoken"
@@ -394,6 +395,39 @@ def test_a_download_that_starts_over_and_over_is_given_up(hub: FakeHub, monkeypa
     hub.cut = 300  # whatever part is asked for again, the whole comes, and ends early
     assert "the download ended early" in failure(URL)
     assert len(hub.requests) < 20
+
+
+@pytest.mark.parametrize("in_headers", [False, True])
+def test_a_hub_that_drips_is_given_up(hub: FakeHub, tmp_path: Path, in_headers: bool) -> None:
+    hub.drip, hub.drip_headers = 0.02, in_headers
+    began = time.monotonic()
+    with pytest.raises(WeightsError, match=r"127\.0\.0\.1:\d+ sends next to nothing; check the network, or run again"):
+        download.fetch(HubFile(REPO, FILE), least=Pace(size=1000, seconds=0.5))
+    assert time.monotonic() - began < 20
+    assert len(hub.requests) == (1 if in_headers else 3), "and each question is asked once"
+    assert not list((tmp_path / "hf").rglob("*.incomplete"))
+    hub.drip = 0.0
+    assert download.fetch(HubFile(REPO, FILE)).path.read_bytes() == CONTENT
+
+
+def test_a_hub_that_drips_does_not_take_away_what_is_cached(hub: FakeHub) -> None:
+    path = download.fetch(HubFile(REPO, FILE)).path
+    hub.drip, hub.drip_headers = 0.02, True
+    assert download.fetch(HubFile(REPO, FILE), least=Pace(size=1000, seconds=0.3)).path == path
+
+
+def test_a_slow_hub_is_waited_for(hub: FakeHub) -> None:
+    hub.files[REPO, FILE] = b"x" * 60
+    hub.drip = 0.02
+    fetched = download.fetch(HubFile(REPO, FILE), least=Pace(size=2, seconds=0.3))
+    assert fetched.path.read_bytes() == b"x" * 60
+
+
+def test_each_question_has_its_own_patience(hub: FakeHub) -> None:
+    hub.pause = 0.4
+    for _ in range(2):  # over one connection
+        fetched = download.fetch(HubFile(REPO, FILE), force=True, least=Pace(size=10_000, seconds=1.0))
+        assert fetched.path.read_bytes() == CONTENT
 
 
 def test_other_bytes_of_the_same_length_are_refused_until_fetched_again(hub: FakeHub, models: Path) -> None:

@@ -113,8 +113,12 @@ def test_files_of_other_programs_are_read_too(tmp_path: Path) -> None:
         ({"a": f32(8, 0, 2)}, bytes(8), "no usable offsets"),
         ({"a": f32(0, 8, -2)}, bytes(8), "no usable shape"),
         ({"a": f32(0, 8, *[1] * 40)}, bytes(8), "no usable shape"),
-        ({"a": {"dtype": "F33", "shape": [], "data_offsets": [0, 4]}}, bytes(4), "unknown dtype 'F33'"),
-        ({"a": {"dtype": ["F32"], "shape": [], "data_offsets": [0, 4]}}, bytes(4), "unknown dtype"),
+        (
+            {"a": {"dtype": "F33", "shape": [], "data_offsets": [0, 4]}},
+            bytes(4),
+            "is of dtype 'F33', expected one of BOOL, ",
+        ),
+        ({"a": {"dtype": ["F32"], "shape": [], "data_offsets": [0, 4]}}, bytes(4), "no usable dtype"),
         ({"a": 3}, b"", "lacks dtype"),
         ({"__metadata__": {"x": 1}}, b"", "metadata is not a map of texts"),
         ({"__metadata__": {"avis": "{"}}, b"", "metadata is not JSON"),
@@ -129,8 +133,8 @@ def test_inconsistent_headers_are_refused(tmp_path: Path, entries: dict[str, Any
 @pytest.mark.parametrize(
     ("header", "length", "message"),
     [
-        (b"{}", MAX_HEADER + 1, "claims 100000001 bytes, the format allows 100000000"),
-        (b"{}", 2**63, "the format allows"),
+        (b"{}", MAX_HEADER + 1, "claims 4000001 bytes, at most 4000000 are read"),
+        (b"{}", 2**63, "at most 4000000 are read"),
         (b"{}", 5000, "claims 5000 bytes in a file of 10"),
         (b"", 0, "8 bytes are too few"),
         (b"[1]", None, "not a JSON object"),

@@ -366,7 +366,7 @@ def test_free_memory_minds_the_limit_of_a_container(monkeypatch: pytest.MonkeyPa
     assert (memory.free_memory(cpu) or 0) > 0
     for name, text in (("max", "200000000"), ("current", "150000000"), ("stat", "anon 1\ninactive_file 20000000\n")):
         (tmp_path / f"memory.{name}").write_text(text)
-    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
+    monkeypatch.setattr(avis_cli.memory, "CGROUPS", tmp_path)
     assert memory.free_memory(cpu) == 70_000_000
 
 

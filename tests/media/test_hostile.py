@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -9,7 +10,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import av
 import numpy as np
@@ -18,6 +20,7 @@ from media_factory import make_clip, read_number
 
 from avis_cli.errors import AvisError, MediaError, UsageError
 from avis_cli.media.decode import FrameReader, probe, read_waveform
+from avis_cli.media.frames import open_decoder
 
 HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n"
 
@@ -108,7 +111,10 @@ def test_names_mean_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert len(list(FrameReader(name, clip))) == 5
         assert len(read_waveform(name, clip).samples) == 3200
         assert clip.file == os.fsdecode(name)
-    for name in ("http://127.0.0.1/x.mp4", "file:plain.mp4", "concat:plain.mp4|plain.mp4", "data:video/mp4;base64,AA"):
+    address = refusal("http://127.0.0.1/x.mp4")
+    assert str(address).startswith("http://127.0.0.1/x.mp4: an address on the network, not a file; download it first")
+    assert address.exit_code == 2
+    for name in ("file:plain.mp4", "concat:plain.mp4|plain.mp4", "data:video/mp4;base64,AA"):
         assert "no such file" in str(refusal(name))
 
 
@@ -363,3 +369,18 @@ def test_a_duration_tag_that_is_no_duration_is_ignored(tmp_path: Path, tag: byte
     assert probe(path).duration == 2
     path.write_bytes(data.replace(written, tag.ljust(len(written), b"\0")))
     assert 2 <= probe(path).duration < Fraction(21, 10)  # what the container says: its sound is a little longer
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(errno.ENOMEM, MemoryError), (errno.EAGAIN, MemoryError), (errno.EINVAL, MediaError)]
+)
+def test_a_decoder_without_memory_is_no_fault_of_the_file(number: int, expected: type[Exception]) -> None:
+    class Context:
+        name, width, height, coded_width, coded_height = "h264", 8, 8, 8, 8
+        options: ClassVar[dict[str, str]] = {}
+
+        def open(self, strict: bool) -> None:
+            av.error.err_check(-number)
+
+    with pytest.raises(expected):
+        open_decoder(SimpleNamespace(codec_context=Context()), "clip.mp4", 10**6)

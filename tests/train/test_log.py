@@ -25,6 +25,13 @@ def test_rows_are_read_back_and_a_resumed_run_drops_what_it_will_write_again(tmp
     assert [(row["step"], row["value"]) for row in rows] == [("10", "1.42857"), ("20", "1.5")]
 
 
+@pytest.mark.parametrize("step", ["", "-1", "1e9", "nan", "9" * 5000, "\u0663", " 7", "1_0"])
+def test_a_damaged_row_is_dropped(tmp_path: Path, step: str) -> None:
+    (tmp_path / "log.csv").write_text(f"step,phase,name,value\n{step},training,total,1\n10,training,total,2\n")
+    RunLog(tmp_path, after=10).close()
+    assert [row["value"] for row in read_log(tmp_path / "log.csv")] == ["2"]
+
+
 def test_tensorboard_reads_the_same_numbers(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

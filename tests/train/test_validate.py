@@ -21,9 +21,9 @@ from avis_cli.train.predict import Predicted, predict
 from avis_cli.train.validate import best_gate, count_twins, share_suppressed, track_iou, validate
 
 
-def square(left: int) -> Mask:
+def square(left: int, side: int = 6) -> Mask:
     mask = np.zeros((10, 30), dtype=np.uint8, order="F")
-    mask[2:8, left : left + 6] = 1
+    mask[2 : 2 + side, left : left + side] = 1
     return dict(coco.encode(mask))
 
 
@@ -73,6 +73,15 @@ def test_suppressed_is_the_share_of_silent_objects_without_a_mask() -> None:
     dataset = video([], [(1, [square(0), None])])
     assert share_suppressed(dataset, [[[square(1), square(1)]]]) == 0.5
     assert share_suppressed(dataset, [[[None, None]]]) is None
+
+
+def test_counted_strictly_a_mask_on_a_part_of_a_silent_object_is_a_fault() -> None:
+    # the square that is drawn lies in the silent one and is a quarter of it
+    silent, drawn = square(0, side=6), square(0, side=3)
+    dataset = video([], [(1, [drawn, None])])
+    assert share_suppressed(dataset, [[[silent]]]) == 1.0, "an IoU of a quarter is no mask on the object"
+    assert share_suppressed(dataset, [[[silent]]], of_object=0.1) == 0.0
+    assert share_suppressed(dataset, [[[silent]]], of_object=0.3) == 1.0
 
 
 @dataclass(frozen=True)

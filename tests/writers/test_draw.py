@@ -13,9 +13,11 @@ from writers_examples import boxes_result
 
 from avis_cli.errors import UsageError
 from avis_cli.media.clip_info import Waveform
+from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
 from avis_cli.writers.draw import OverlayPainter, label_text
-from avis_cli.writers.patch import rounded_box
+from avis_cli.writers.labels import Box, place_labels
+from avis_cli.writers.patch import Patch, PatchBuilder, rounded_box
 from avis_cli.writers.style import STYLES, DrawStyle, track_colour
 from avis_cli.writers.timeline import Timeline, envelope, lay_out
 
@@ -95,6 +97,141 @@ def test_labels_do_not_cover_one_another() -> None:
         assert close.sum() > 1000, track.id
 
 
+def pieces_result(*boxes: tuple[int, int, int, int]) -> ClipResult:
+    """One track whose mask is all of ``boxes`` (left, top, right, bottom) in 640x360."""
+    result = boxes_result(640, 360, [[None]])
+    image = np.zeros((360, 640), dtype=bool)
+    for left, top, right, bottom in boxes:
+        image[top:bottom, left:right] = True
+    track = dataclasses.replace(result.tracks[0], masks=[run_length.encode(image)])
+    return dataclasses.replace(result, tracks=(track,))
+
+
+def test_a_label_stands_at_the_largest_piece_of_its_mask() -> None:
+    pieces = (60, 200, 100, 230), (460, 140, 580, 260), (20, 300, 50, 320)
+    painted = OverlayPainter(pieces_result(*pieces), span=(0, 2), style=DrawStyle(strip="none")).paint(
+        grey(640, 360), 0.5
+    )
+    close = np.abs(painted.astype(int) - track_colour(1)).max(axis=2) < 14
+    close[138:] = False  # what is left is the label, above the largest piece
+    rows, columns = np.nonzero(close)
+    assert rows.size > 500
+    assert rows.min() > 100
+    assert (columns.min() + columns.max()) / 2 == pytest.approx(520, abs=3)
+
+
+class TestLabels:
+    gap = 4
+
+    def labels(self, *widths: int) -> list[Patch]:
+        return [PatchBuilder(20, width).build() for width in widths]
+
+    def place(
+        self, boxes: list[Box], room: tuple[int, int] = (640, 300), widths: tuple[int, ...] = (120, 24)
+    ) -> list[tuple[int, int, int, int]]:
+        """Left, top, right, bottom of every label."""
+        objects = [(box, self.labels(*widths)) for box in boxes]
+        placed = place_labels(objects, room, self.gap)
+        return [(p.x, p.y, p.x + p.patch.width, p.y + p.patch.height) for p in placed]
+
+    def test_a_label_stands_above_its_object_in_the_middle(self) -> None:
+        assert self.place([(200, 100, 100, 60)]) == [(190, 76, 310, 96)]
+
+    def test_at_the_top_it_stands_inside(self) -> None:
+        assert self.place([(0, 0, 200, 100)]) == [(40, 4, 160, 24)]
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, 600), st.integers(0, 290), st.integers(1, 300), st.integers(1, 200)), max_size=80
+        ),
+        st.integers(20, 640),
+        st.integers(10, 300),
+    )
+    def test_labels_are_apart_inside_the_room_and_near_their_objects(
+        self, boxes: list[Box], width: int, height: int
+    ) -> None:
+        objects = [(box, self.labels(120, 24)) for box in boxes]
+        owner = {id(patch): box for box, patches in objects for patch in patches}
+        placed = place_labels(objects, (width, height), self.gap)
+        rooms = [(p.x, p.y, p.x + p.patch.width, p.y + p.patch.height) for p in placed]
+        for n, (left, top, right, bottom) in enumerate(rooms):
+            assert left >= 0
+            assert right <= width
+            assert top >= 0
+            assert bottom <= height
+            assert not any(left < c and a < right and top < d and b < bottom for a, b, c, d in rooms[:n])
+            x, y, w, h = owner[id(placed[n].patch)]
+            near = self.gap + 20
+            assert max(x - right, left - x - w, y - bottom, top - y - h) <= near
+
+    def test_where_names_have_no_room_numbers_stand(self) -> None:
+        crowd = [(200 + 30 * (n % 5), 100 + 24 * (n // 5), 28, 22) for n in range(25)]
+        widths = [right - left for left, _, right, _ in self.place(crowd)]
+        assert len(widths) == 25
+        assert set(widths) == {120, 24}
+
+    def test_no_name_takes_the_place_of_a_number(self) -> None:
+        boxes = [(100, 100, 24, 24)] * 12
+        numbers = self.place(boxes, widths=(24,))
+        assert len(self.place(boxes)) == len(numbers) > 3
+
+    def test_what_has_no_room_at_all_is_left_out(self) -> None:
+        assert 0 < len(self.place([(100, 100, 10, 10)] * 60)) < 60
+        assert self.place([(0, 0, 10, 10)], room=(20, 20)) == []
+
+
+def test_a_crowd_has_a_label_or_a_number_for_nearly_each() -> None:
+    boxes = [[(60 * (n % 10) + 10, 45 * (n // 10) + 20, 60 * (n % 10) + 40, 45 * (n // 10) + 44)] for n in range(60)]
+    painted = OverlayPainter(boxes_result(640, 360, boxes), span=(0, 2), style=DrawStyle("outline", 0.0)).paint(
+        grey(640, 360), 0.5
+    )
+    colours = [np.array(track_colour(n)) for n in range(1, 61)]
+    shown = sum(int((np.abs(painted[:280].astype(int) - colour).max(axis=2) < 14).sum() > 60) for colour in colours)
+    assert shown >= 55
+
+
+class TestBelow:
+    @pytest.mark.parametrize("size", [(640, 360), (641, 361), (40, 40), (320, 181)])
+    def test_a_strip_below_leaves_the_picture_alone_and_makes_it_taller(self, size: tuple[int, int]) -> None:
+        result = boxes_result(*size, [[None]] * 3)
+        painter = OverlayPainter(result, span=(0, 2), waveform=BEEP, style=DrawStyle(strip="below"))
+        painted = painter.paint(grey(*size), 0.5)
+        assert np.all(painted[: size[1]] == GREY)
+        if size == (40, 40):  # too small for a strip
+            assert painted.shape == (40, 40, 3)
+            return
+        assert painted.shape[0] % 2 == 0
+        assert size[1] + 15 < painted.shape[0] <= size[1] * 1.4 + 1
+        strip = painted[size[1] :]
+        assert strip[0, 8:100].mean() < 40  # its own ground
+        assert strip.max() > 200
+
+    def test_labels_may_then_stand_at_the_bottom_and_not_in_the_strip(self) -> None:
+        result = boxes_result(640, 360, [[(200, 0, 300, 356)]], sounding=())
+        style = DrawStyle("outline", 0.0, strip="below")
+        painted = OverlayPainter(result, span=(0, 2), style=style).paint(grey(640, 360), 0.5)
+        other = OverlayPainter(result, span=(0, 2), style=dataclasses.replace(style, labels=False))
+        assert np.array_equal(painted[360:], other.paint(grey(640, 360), 0.5)[360:])
+
+    def test_an_object_at_the_bottom_has_its_label(self) -> None:
+        result = boxes_result(640, 360, [[(200, 330, 300, 356)]], sounding=())
+        style = DrawStyle("outline", 0.0, strip="below")
+        painted = OverlayPainter(result, span=(0, 2), waveform=BEEP, style=style).paint(grey(640, 360), 0.5)
+        assert np.any(painted[306:326, 200:300] != GREY)
+        assert np.all(painted[:300] == GREY)
+
+    def test_many_tracks_have_more_room_than_over_the_picture(self) -> None:
+        result = boxes_result(640, 360, [[None]] * 60)
+        heights = []
+        for strip in ("over", "below"):
+            painter = OverlayPainter(result, span=(0, 2), waveform=BEEP, style=DrawStyle(strip=strip))
+            painted = painter.paint(grey(640, 360), 0.5)
+            heights.append(int((painted != GREY).any(axis=(1, 2)).sum()))
+        assert heights[0] <= 72
+        assert heights[1] > 1.7 * heights[0]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 12), st.floats(-1, 3), st.booleans())
 def test_any_size_can_be_drawn_and_most_of_the_picture_stays(
@@ -104,7 +241,7 @@ def test_any_size_can_be_drawn_and_most_of_the_picture_stays(
     painter = OverlayPainter(result, span=(0, 2), waveform=BEEP if sound else None)
     painted = painter.paint(grey(width, height), time)
     assert painted.shape == (height, width, 3)
-    untouched = height - int(height * 0.3)
+    untouched = height - int(height * 0.2)
     assert np.all(painted[:untouched] == GREY)
 
 
@@ -140,7 +277,7 @@ def stripes(width: int, height: int) -> np.ndarray:
 
 
 def bare(name: str, alpha: float | None = None) -> DrawStyle:
-    return DrawStyle(name, alpha, labels=False, strip=False)
+    return DrawStyle(name, alpha, labels=False, strip="none")
 
 
 class TestStyles:
@@ -286,6 +423,7 @@ class TestDrawStyle:
             ({"name": "glow"}, "--style 'glow', expected one of fill, outline, blur-background, spotlight, mute"),
             ({"alpha": 1.1}, "--alpha 1.1, expected a number from 0 to 1"),
             ({"alpha": float("nan")}, "--alpha nan"),
+            ({"strip": "beside"}, "--strip 'beside', expected one of over, below, none"),
             ({"palette": "rainbow"}, "--palette 'rainbow'"),
             ({"palette": ""}, "--palette ''"),
         ],
@@ -306,7 +444,7 @@ class TestTimeline:
         listed = [
             boxes_result(640, 360, [[None]] * (id + 1), sounding=spans).tracks[id] for id, spans in enumerate(tracks)
         ]
-        return Timeline(640, 360, listed, (0.0, 10.0), BEEP if sound else None)
+        return Timeline((640, 360), listed, (0.0, 10.0), BEEP if sound else None)
 
     def draw(self, timeline: Timeline, time: float) -> np.ndarray:
         picture = grey(640, 360)
@@ -346,10 +484,53 @@ class TestTimeline:
     def test_without_tracks_and_sound_there_is_no_strip(self) -> None:
         assert self.make(sound=False).layout.height == 0
 
-    def test_more_tracks_than_fit_leave_the_surest(self) -> None:
-        layout = lay_out(640, 360, ["person"] * 200, True)
-        assert 5 < layout.lanes < 200
-        assert layout.height <= 360 * 0.3
+    @pytest.mark.parametrize("sound", [True, False])
+    @pytest.mark.parametrize("size", [(640, 360), (1280, 720), (3840, 2160), (360, 640), (320, 180), (96, 64)])
+    def test_every_track_has_a_lane_or_is_counted(self, size: tuple[int, int], sound: bool) -> None:
+        for tracks in (0, 1, 3, 6, 7, 8, 12, 60, 255):
+            names = [f"person {number}" for number in range(1, tracks + 1)]
+            layout = lay_out(*size, names, sound)
+            assert layout.lanes + layout.rest == tracks
+            assert layout.height <= int(size[1] * 0.2)
+            assert (layout.rest_lane > 0) == (layout.rest > 0 and size != (96, 64))
+            assert list(layout.names) in (names[: layout.lanes], [])
+            last = layout.lane_top(layout.lanes) + layout.rest_lane if layout.rest_lane else 0
+            bottom = max(layout.lane_top(layout.lanes - 1) + layout.lane if layout.lanes else 0, last)
+            assert bottom in (0, layout.height - layout.margin)
+
+    def test_names_stay_as_long_as_some_fit(self) -> None:
+        for tracks in (1, 5, 8, 60, 255):
+            layout = lay_out(1280, 720, [f"person {number}" for number in range(1, tracks + 1)], True)
+            assert len(layout.names) == layout.lanes == min(tracks, 8 if tracks <= 7 else 6)
+        assert len(lay_out(1280, 720, ["a 1"] * 60, True, 0.4).names) > 12  # twice the room
+        assert lay_out(320, 180, ["person 1"] * 60, True).names == ()  # few fit: more lanes without
+
+    def test_a_long_name_is_shortened_and_keeps_its_number(self) -> None:
+        layout = lay_out(360, 640, ["a very long name of an instrument 12", "dog 3"], False)
+        assert layout.names[0].startswith("a very")
+        assert layout.names[0].endswith("… 12")
+        assert layout.names[1] == "dog 3"
+        assert layout.left <= 360 * 0.25 + 2 * 8
+
+    def test_what_has_no_lane_sounds_in_the_lane_of_the_rest(self) -> None:
+        silent: list[tuple[float, float]] = []
+        timeline = self.make(*[silent] * 30, [(2.0, 4.0)], [(6.0, 8.0)])
+        layout = timeline.layout
+        assert (layout.lanes, layout.rest) == (layout.lanes, 32 - layout.lanes)
+        row = layout.lane_top(layout.lanes) + layout.rest_lane // 2
+        before, during = self.draw(timeline, 1.0)[row], self.draw(timeline, 3.0)[row]
+        columns = [round(timeline.column(time)) for time in (3.0, 5.0, 7.0)]
+        first, pause, second = (before[column].mean() for column in columns)
+        assert min(first, second) > pause + 20
+        assert during[columns[2]].mean() > second + 20  # bright while one of them sounds
+        written = before[:, : layout.left]
+        assert written.max() > 100  # "+25"
+
+    def test_the_rest_is_said_in_numbers(self) -> None:
+        pictures = [self.draw(self.make(*[[]] * tracks), 0.0) for tracks in (40, 41)]
+        layout = self.make(*[[]] * 40).layout
+        rows = np.s_[layout.lane_top(layout.lanes) :, : layout.left]
+        assert not np.array_equal(pictures[0][rows], pictures[1][rows])
 
 
 def test_envelope_is_the_lowest_and_highest_sample_of_each_column() -> None:

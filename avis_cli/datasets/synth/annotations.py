@@ -90,11 +90,12 @@ def annotate(clip: SynthClip, video_id: int, name: str) -> ClipAnnotations:
     )
 
 
-def truth_file(split: Split, seed: int, entries: Sequence[ClipAnnotations]) -> Json:
+def truth_file(split: Split, seed: int, entries: Sequence[ClipAnnotations], *, aligned: bool = True) -> Json:
     """The content of ``SPLIT.json``."""
+    kind = "" if aligned else ", unaligned sounds"
     numbered = [annotation for entry in entries for annotation in entry.annotations]
     return {
-        "info": {"description": f"avis synthetic world, split {split}, seed {seed}"},
+        "info": {"description": f"avis synthetic world, split {split}, seed {seed}{kind}"},
         "videos": [entry.video for entry in entries],
         "annotations": [{"id": number, **annotation} for number, annotation in enumerate(numbered, start=1)],
         "categories": category_entries(),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avis_cli.datasets.synth import schedule
 from avis_cli.datasets.synth.mix import soundtrack
 from avis_cli.datasets.synth.render_frames import SceneRenderer
-from avis_cli.datasets.synth.scenes import Scene, plan_scene
+from avis_cli.datasets.synth.scenes import Scene, plan_scene, unaligned
 from avis_cli.errors import UsageError
 
 Split = Literal["train", "val", "test", "sample"]
@@ -76,9 +76,7 @@ def check_request(frames: int, size: tuple[int, int], fps: float) -> None:
     if frames / fps > _LONGEST:
         raise UsageError(f"clips of {frames / fps:g} seconds were asked for, at most {_LONGEST} are made")
     if min(size) < _SMALLEST or max(size) > _LARGEST:
-        raise UsageError(
-            f"frames of {size[0]}x{size[1]} were asked for, expected {_SMALLEST} to {_LARGEST} pixels a side"
-        )
+        raise UsageError(f"frame size {size[0]}x{size[1]}, expected {_SMALLEST} to {_LARGEST} pixels a side")
 
 
 def sounding_at(
@@ -98,16 +96,21 @@ def frame_times(frames: int, fps: float) -> NDArray[np.float64]:
     return np.arange(frames, dtype=np.float64) / fps
 
 
-def make_clip(seed: int, *, frames: int = 10, size: tuple[int, int] = (160, 96), fps: float = 1) -> SynthClip:
+def make_clip(
+    seed: int, *, frames: int = 10, size: tuple[int, int] = (160, 96), fps: float = 1, aligned: bool = True
+) -> SynthClip:
     """The clip of ``seed``: ``frames`` frames of ``size`` (width, height) at ``fps`` frames per second.
 
     The same seed gives the same scene at any size of the same aspect and at any frame rate, if the length in
-    seconds is the same. Sound is made for whole seconds. Raises UsageError for impossible sizes and lengths.
+    seconds is the same. Sound is made for whole seconds. ``aligned``: whether sounds begin and end at about whole
+    seconds, or anywhere. Raises UsageError for impossible sizes and lengths.
     """
     check_request(frames, size, fps)
     width, height = size
     seconds = math.ceil(frames / fps - 1e-9)
     scene = plan_scene(seed, seconds, width / height)
+    if not aligned:
+        scene = unaligned(scene)
     renderer = SceneRenderer(scene, width, height)
     times = frame_times(frames, fps)
     drawn = [renderer.at(float(time)) for time in times]

@@ -29,7 +29,8 @@ _MOST_VIDEOS = 1_000_000
 
 @dataclass(frozen=True)
 class SplitRequest:
-    """``size``: (width, height); ``frames``: one per second; ``as_mp4``: movies in place of pictures and sound."""
+    """``size``: (width, height); ``frames``: one per second; ``as_mp4``: movies in place of pictures and sound;
+    ``aligned``: whether sounds begin and end at about whole seconds, or anywhere."""
 
     split: Split
     videos: int
@@ -37,6 +38,7 @@ class SplitRequest:
     frames: int = 10
     size: tuple[int, int] = (160, 96)
     as_mp4: bool = False
+    aligned: bool = True
 
 
 def video_name(split: Split, index: int) -> str:
@@ -57,7 +59,7 @@ def _make(paths: SplitPaths, request: SplitRequest, index: int) -> ClipAnnotatio
     """Writes clip ``index`` and describes it."""
     name = video_name(request.split, index)
     seed = clip_seed(request.split, request.seed, index)
-    clip = make_clip(seed, frames=request.frames, size=request.size)
+    clip = make_clip(seed, frames=request.frames, size=request.size, aligned=request.aligned)
     if request.as_mp4:
         from avis_cli.datasets.synth.movie import write_movie  # PyAV is loaded by those who write movies only
 
@@ -123,7 +125,7 @@ def write_split(
         paths = replace(files, media=media)
         entries = list(_counted(_entries(paths, request, jobs), request.videos, progress))
         _dump(objects, objects_file(request.split, request.seed, entries))
-        _dump(truth, truth_file(request.split, request.seed, entries))
+        _dump(truth, truth_file(request.split, request.seed, entries, aligned=request.aligned))
     return files
 
 

@@ -138,7 +138,9 @@ def contact_sheet(clips: list[SynthClip], thumbnail_width: int = 160) -> NDArray
 def write_preview(out: Path, request: SplitRequest, clips: int) -> Path:
     """Writes ``SPLIT_preview.png`` of the split's first ``clips`` clips. Raises OutputError."""
     seeds = [clip_seed(request.split, request.seed, index) for index in range(clips)]
-    sheet = contact_sheet([make_clip(seed, frames=request.frames, size=request.size) for seed in seeds])
+    sheet = contact_sheet(
+        [make_clip(seed, frames=request.frames, size=request.size, aligned=request.aligned) for seed in seeds]
+    )
     target = out / f"{request.split}_preview.png"
     with output_file(target, overwrite=True, remedy="choose another folder") as temporary:
         Image.fromarray(sheet).save(temporary, format="png")

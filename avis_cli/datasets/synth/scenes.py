@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -151,6 +151,20 @@ def _off_screen(rng: np.random.Generator, shown: set[int], seconds: int) -> tupl
     category = int(rng.choice([number for number in IDS if number not in shown]))
     sounds = schedule.active_intervals(schedule.on_and_off(rng, seconds), rng)
     return (OffScreenSource(category, sounds, int(rng.integers(1 << 62)), float(rng.uniform(-8.0, 1.0))),)
+
+
+def unaligned(scene: Scene) -> Scene:
+    """The same scene with sounds that begin and end anywhere within a second, and the look of sounding with them."""
+    rng = stream(scene.seed, 3)
+    objects = []
+    for item in scene.objects:
+        sounds = schedule.unaligned(item.sounds, scene.seconds, rng)
+        shows = sounds if item.shows == item.sounds else schedule.unaligned(item.shows, scene.seconds, rng)
+        objects.append(replace(item, sounds=sounds, shows=shows))
+    off_screen = tuple(
+        replace(source, sounds=schedule.unaligned(source.sounds, scene.seconds, rng)) for source in scene.off_screen
+    )
+    return replace(scene, objects=tuple(objects), off_screen=off_screen)
 
 
 def plan_scene(seed: int, seconds: int, aspect: float) -> Scene:

@@ -3,7 +3,8 @@
 Plans are made in whole seconds, because truth is given per second: the frame at second i belongs to the sound in
 [i, i + 1). An interval starts a little before its first second and ends a little before its last one is over, so a
 second holds either nearly all or nearly nothing of an interval and never about half. A second counts as sounding when
-at least ``ENOUGH`` of it does.
+at least ``ENOUGH`` of it does. `unaligned` moves the borders to anywhere in a second, as sounds outside this world
+begin and end.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 ENOUGH = 0.4  # seconds of sound within a second that make it a sounding one
 _EARLY = (0.10, 0.18)  # seconds by which an interval starts, and ends, before the whole second
+_MOVED = 0.5  # seconds by which a border is moved at most where sounds are not to keep to whole seconds
 
 Seconds = NDArray[np.bool_]
 
@@ -36,6 +38,24 @@ def active_intervals(plan: Seconds, rng: np.random.Generator) -> tuple[ActiveInt
         late = 0.0 if beyond == len(plan) else rng.uniform(*_EARLY)
         found.append(ActiveInterval(float(first - rng.uniform(*_EARLY)), float(beyond - late)))
     return tuple(found)
+
+
+def unaligned(
+    intervals: tuple[ActiveInterval, ...], seconds: int, rng: np.random.Generator
+) -> tuple[ActiveInterval, ...]:
+    """The intervals with each border moved by up to half a second either way, so that it lies anywhere in a second.
+
+    Each keeps at least ``ENOUGH`` seconds and its distance from the next one's start; the border at a clip's end is
+    no switch and stays.
+    """
+    moved: list[ActiveInterval] = []
+    for interval in intervals:
+        early, late = rng.uniform(-_MOVED, _MOVED, 2)
+        after = moved[-1].end if moved else -np.inf
+        start = max(interval.start + early, after)
+        end = interval.end if interval.end >= seconds else min(interval.end + late, float(seconds))
+        moved.append(ActiveInterval(float(start), float(max(end, start + ENOUGH))))
+    return tuple(moved)
 
 
 def sounding_seconds(intervals: tuple[ActiveInterval, ...], seconds: int) -> Seconds:

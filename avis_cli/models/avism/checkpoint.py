@@ -190,7 +190,7 @@ def _refuse(config: AvismConfig, unknown: list[str], missing: list[str], wrong: 
 
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return ", ".join(name[:120] for name in names[:SHOWN]) + more
 
 
 def _leaves(ours: str, released: str, names: Mapping[str, str]) -> Names:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from avis_cli.errors import WeightsError
+from avis_cli.models.ranges import Range
 from avis_cli.models.system import ClipConfig, with_tuples
 
 AVISEG_CATEGORIES = (
@@ -25,7 +26,12 @@ class ResNetSizes:
     """ResNet of bottleneck blocks with frozen batch norm (He et al. 2016): features at strides 4, 8, 16, 32."""
 
     kind: ClassVar[str] = "resnet"
+    maps: ClassVar[int] = 4
+    RANGES: ClassVar[Mapping[str, Range]] = {"depths": (1, 64)}
     depths: tuple[int, ...] = (3, 4, 6, 3)
+
+    def relations(self) -> Iterator[tuple[bool, str]]:
+        yield len(self.depths) == self.maps, f"{self.maps} depths of a ResNet"
 
 
 @dataclass(frozen=True)
@@ -33,9 +39,18 @@ class SmallResNetSizes:
     """ResNet of basic blocks with group norm: features at strides 2, 4, 8, 16, 32 of the given widths."""
 
     kind: ClassVar[str] = "small-resnet"
+    maps: ClassVar[int] = 5
+    RANGES: ClassVar[Mapping[str, Range]] = {"widths": (1, 4096), "depths": (1, 64), "norm_groups": (1, 1024)}
     widths: tuple[int, ...] = (24, 48, 96, 160, 224)
     depths: tuple[int, ...] = (1, 2, 2, 2, 1)
     norm_groups: int = 8
+
+    def relations(self) -> Iterator[tuple[bool, str]]:
+        yield len(self.depths) == len(self.widths) == self.maps, f"{self.maps} depths and widths of a small ResNet"
+        yield (
+            all(width % self.norm_groups == 0 for width in self.widths),
+            "widths of a small ResNet that are multiples of norm_groups",
+        )
 
 
 @dataclass(frozen=True)
@@ -43,10 +58,24 @@ class SwinSizes:
     """Swin Transformer (Liu et al. 2021): features at strides 4, 8, 16, 32; width doubles from stage to stage."""
 
     kind: ClassVar[str] = "swin"
+    maps: ClassVar[int] = 4
+    RANGES: ClassVar[Mapping[str, Range]] = {
+        "width": (1, 1024),
+        "depths": (1, 64),
+        "heads": (1, 256),
+        "window": (1, 24),
+    }
     width: int = 192
     depths: tuple[int, ...] = (2, 2, 18, 2)
     heads: tuple[int, ...] = (6, 12, 24, 48)
     window: int = 12
+
+    def relations(self) -> Iterator[tuple[bool, str]]:
+        yield len(self.depths) == len(self.heads) == self.maps, f"{self.maps} depths and heads of a Swin Transformer"
+        yield (
+            all(self.width * 2**stage % heads == 0 for stage, heads in enumerate(self.heads)),
+            "widths of a Swin Transformer's stages that are multiples of their heads",
+        )
 
 
 BackboneSizes = ResNetSizes | SmallResNetSizes | SwinSizes
@@ -59,6 +88,23 @@ class AvismConfig(ClipConfig):
 
     Means and deviations of pixels are on the 0..255 scale of RGB.
     """
+
+    RANGES: ClassVar[Mapping[str, Range]] = {
+        "pixel_mean": (-1000, 1000),
+        "pixel_std": (0.001, 1_000_000),
+        "norm_groups": (1, 1024),
+        "encoder_layers": (0, 64),
+        "encoder_feed_forward": (1, 32_768),
+        "encoder_points": (1, 64),
+        "lateral_widths": (4, 4096),
+        "mask_width": (1, 4096),
+        "mask_stride": (1, 32),
+        "feed_forward": (1, 32_768),
+        "frame_layers": (1, 64),
+        "tracker_self_layers": (0, 64),
+        "tracker_audio_layers": (0, 64),
+        "tracker_layers": (1, 64),
+    }
 
     backbone: BackboneSizes
 
@@ -88,7 +134,7 @@ class AvismConfig(ClipConfig):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> AvismConfig:
-        """Inverse of ``to_dict``. Raises WeightsError for a field that is unknown or missing."""
+        """Inverse of ``to_dict``. Raises WeightsError as it does for every system's."""
         values = dict(values)
         values.pop("released_as", None)  # files of earlier versions say which naming the authors' checkpoint had
         try:
@@ -96,10 +142,23 @@ class AvismConfig(ClipConfig):
             sizes = _BACKBONES[backbone.pop("kind")](**with_tuples(backbone))
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(
-                f"model description not understood (backbone: {error})",
+                f"model description not understood (backbone: {str(error)[:200]})",
                 hint=f"its kinds are {', '.join(_BACKBONES)}",
             ) from error
         return super().from_dict({**values, "backbone": sizes})
+
+    def relations(self) -> Iterator[tuple[bool, str]]:
+        yield from super().relations()
+        yield from self.backbone.relations()
+        yield self.width % 4 == 0, "a width that is a multiple of 4"
+        yield self.width % self.norm_groups == 0, "a width that is a multiple of norm_groups"
+        yield self.size_divisor % 32 == 0, "a size_divisor that is a multiple of 32, the backbone's coarsest stride"
+        finer = self.backbone.maps - 3
+        yield len(self.lateral_widths) == finer, f"{finer} lateral_widths, one for each finer map of the backbone"
+        yield (
+            all(width % min(self.norm_groups, width // 4) == 0 for width in self.lateral_widths),
+            "lateral_widths that are multiples of norm_groups",
+        )
 
 
 def _released(name: str, **sizes: Any) -> AvismConfig:

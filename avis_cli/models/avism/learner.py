@@ -54,7 +54,7 @@ class AvismLearner(Learner):
         with HalfConvolutions() if half_convolutions else nullcontext():
             maps = self.network.maps(frames)
             features = self.network.pixel_decoder(maps)
-        features = PixelFeatures(tuple(level.float() for level in features.levels), features.fine.float())
+        features = features.float()
         embeddings = self._embed(batch.patches)
         auxiliary = AuxiliaryLosses(
             self.category_map(maps, targets),

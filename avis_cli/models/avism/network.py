@@ -18,7 +18,12 @@ from avis_cli.nn.pixel_decoder import PixelDecoder, PixelFeatures
 
 
 class Avism(nn.Module):
-    """AVISM (Guo et al. 2025, "Audio-Visual Instance Segmentation", section 4), its parts passed in already built."""
+    """AVISM (Guo et al. 2025, "Audio-Visual Instance Segmentation", section 4), its parts passed in already built.
+
+    Autocast's half precision is for the backbone and the pixel decoder, which have nine tenths of the products. In
+    ``localize``, ``track`` and ``mask_features`` the rest works in float32: there numbers become decisions (where a
+    query may look, which class it is, which cells are in a mask) that a rounding turns over.
+    """
 
     pixel_mean: Tensor
     pixel_std: Tensor
@@ -88,10 +93,11 @@ class Avism(nn.Module):
         queries, logits, masks = [], [], []
         for part, sound in zip(frames.split(self.frames_per_pass), audio.split(self.frames_per_pass), strict=True):
             features = self.features(part)
-            state = self.localizer(features, sound)[-1]
-            queries.append(state.float())
-            logits.append(self.localizer.class_head(state).float())
-            masks.append(self.tracker.mask_features(features.fine))
+            masks.append(self._mask_features(features))
+            with self._in_float32():
+                state = self.localizer(features, sound)[-1]
+                queries.append(state.float())
+                logits.append(self.localizer.class_head(state).float())
         size = (frames.shape[-2], frames.shape[-1])
         return FrameTokens(torch.cat(queries), torch.cat(logits), audio.float(), torch.cat(masks), size)
 
@@ -100,7 +106,7 @@ class Avism(nn.Module):
         """Frames as for ``localize`` -> (T, M, h, w), for frames that need masks and no tokens."""
         self._check_frames(frames)
         parts = frames.split(self.frames_per_pass)
-        return torch.cat([self.tracker.mask_features(self.features(part).fine) for part in parts])
+        return torch.cat([self._mask_features(self.features(part)) for part in parts])
 
     @torch.no_grad()
     def track(self, tokens: FrameTokens | Tensor, audio: Tensor | None = None) -> TrackQueries:
@@ -116,25 +122,28 @@ class Avism(nn.Module):
                 hint="give what localize returned",
             )
         queries, audio = queries.to(self.device, self.dtype), audio.to(self.device, self.dtype)
-        states, token_similarity = self.tracker(queries[None], audio[None])
-        state = states[-1][0]
         heads = self.tracker
-        return TrackQueries(
-            heads.class_head(state).float(),
-            heads.mask_head(state).float(),
-            heads.query_similarity_head(state).float(),
-            token_similarity[0].float(),
-        )
+        with self._in_float32():
+            states, token_similarity = heads(queries[None], audio[None])
+            state = states[-1][0]
+            return TrackQueries(
+                heads.class_head(state).float(),
+                heads.mask_head(state).float(),
+                heads.query_similarity_head(state).float(),
+                token_similarity[0].float(),
+            )
 
     @torch.no_grad()
     def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
         """How surely each track is heard in each token frame, 0..1: (K, T), as `tokens.sounding` says."""
-        return sounding(tokens, tracks, queries, classes)
+        with self._in_float32():
+            return sounding(tokens, tracks, queries, classes)
 
     def features(self, frames: Tensor) -> PixelFeatures:
-        """Frames (B, 3, h, w), 0..255 -> PixelFeatures of the normalised frames, padded right and bottom with zeros."""
+        """Frames (B, 3, h, w), 0..255 -> PixelFeatures of the normalised frames, padded right and bottom with zeros;
+        in float32, whatever autocast made them in."""
         out: PixelFeatures = self.pixel_decoder(self.maps(frames))
-        return out
+        return out.float()
 
     def maps(self, frames: Tensor) -> list[Tensor]:
         """As ``features``, the backbone's maps only, finest first."""
@@ -185,6 +194,16 @@ class Avism(nn.Module):
             self.tracker.mask_features(features.fine).unflatten(0, (B, T)),
         )
         return frame_predictions, track_predictions
+
+    def _mask_features(self, features: PixelFeatures) -> Tensor:
+        """Computed in float32, kept in autocast's element type: one rounding, and half the memory for each frame."""
+        device = self.device.type
+        kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.dtype
+        with self._in_float32():
+            return self.tracker.mask_features(features.fine).to(kind)
+
+    def _in_float32(self) -> torch.autocast:
+        return torch.autocast(self.device.type, enabled=False)
 
     def _check_frames(self, frames: Tensor) -> None:
         if frames.ndim != 4 or frames.shape[1] != 3 or frames.dtype != torch.uint8 or 0 in frames.shape:

@@ -27,12 +27,14 @@ def report_clip(
     *,
     overlay: str | None,
     colours: Palette | None = None,
+    linked: bool = True,
     warn: Callable[[str], None],
 ) -> Summary:
     """``write_report`` with the sound's shape and the pictures of the file that ``clip`` describes.
 
-    ``overlay``: name of the overlay beside the page, None if there is none; ``colours``: the overlay's. What cannot be
-    decoded is left out of the page, and ``warn`` is called. Returns what an index says about the clip.
+    ``overlay``: name of the overlay beside the page, None if there is none; ``colours``: the overlay's; ``linked``: the
+    page may lead to the file, which stays where it is. What cannot be decoded is left out of the page, and ``warn`` is
+    called. Returns what an index says about the clip.
     """
     start, end = overlay_span(result, clip)
     waveform = None
@@ -42,26 +44,28 @@ def report_clip(
         warn(f"the report has no waveform: {error}")
     missing: list[MediaError] = []
 
-    def frame_at(time: float) -> NDArray[np.uint8] | None:
+    def picture_at(time: float) -> NDArray[np.uint8] | None:
         try:
-            return _frame_at(clip, time)
+            return frame_at(clip, time)
         except MediaError as error:
             missing.append(error)
             return None
 
-    pictures = take_pictures(result, frame_at, aspect=float(clip.sample_aspect_ratio), colours=colours)
+    pictures = take_pictures(result, picture_at, aspect=float(clip.sample_aspect_ratio), colours=colours)
     if missing:
         warn(f"the report lacks pictures of some tracks: {missing[0]}")
+    # pictures, and a video whose sound is another file's, cannot be played as they are
+    source = Path(clip.file) if linked and not clip.pictures and clip.other_sound is None else None
     return write_report(
-        path, result, overlay=overlay, source=Path(clip.file), waveform=waveform, pictures=pictures, colours=colours
+        path, result, overlay=overlay, source=source, waveform=waveform, pictures=pictures, colours=colours
     )
 
 
 _ROUNDING = Fraction(1, 10**6)  # seconds; a result's times are floats, those of frames are exact
 
 
-def _frame_at(clip: ClipInfo, time: float) -> NDArray[np.uint8] | None:
-    """The picture on screen at ``time`` seconds."""
+def frame_at(clip: ClipInfo, time: float) -> NDArray[np.uint8] | None:
+    """The picture on screen at ``time`` seconds, uint8 RGB (H, W, 3), None where the clip has ended."""
     # a grid that starts there: its first frame is the one being shown then
     with FrameReader(clip.file, clip, rate=Fraction(1), start=Fraction(time) + _ROUNDING) as frames:
         for frame in frames:

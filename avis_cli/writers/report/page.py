@@ -29,7 +29,17 @@ MAX_BYTES = 295_000  # of a page, without its videos
 PATTERNS = 6  # ways of hatching that tell tracks apart without colour
 
 _SPARE = 3_000  # bytes for what is written about the masks themselves
-_SCRIPTS = ("theme.js", "run_length.js", "masks.js", "player.js", "timeline.js", "cards.js", "report.js")
+_SCRIPTS = (
+    "theme.js",
+    "run_length.js",
+    "masks.js",
+    "player.js",
+    "timeline.js",
+    "cards.js",
+    "track_list.js",
+    "report.js",
+)
+_MANY = 12  # tracks; more have smaller cards
 _STYLES = ("theme.css", "report.css")
 
 
@@ -116,6 +126,7 @@ class _Page:
             notes=self._notes(most, drawn),
             has_overlay=self.links["overlay"] is not None,
             has_source=self.links["source"] is not None,
+            is_many=len(self.tracks) > _MANY,
             start=span[0],
             end=span[1],
         )
@@ -135,6 +146,9 @@ def _track_data(track: Track, colours: Palette, most: int) -> dict[str, Any]:
     return {
         "id": track.id,
         "name": track_name(track),
+        "label": short_label(track),
+        "score": round(track.score, 4),
+        "seconds": round(seconds_covered(track.sounding), 3),
         "colour": colours.colour(track.id),
         "sounding": [[round(start, 3), round(end, 3)] for start, end in join_nearest(track.sounding, most)],
     }

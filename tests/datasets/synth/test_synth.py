@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import wave
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -26,7 +27,7 @@ from avis_cli.datasets.synth.looks import Pose, random_appearance
 from avis_cli.datasets.synth.mix import soundtrack
 from avis_cli.datasets.synth.preview import contact_sheet, log_mel
 from avis_cli.datasets.synth.render_frames import SceneRenderer
-from avis_cli.datasets.synth.scenes import Scene, plan_scene
+from avis_cli.datasets.synth.scenes import Scene, plan_scene, unaligned
 from avis_cli.datasets.synth.voices import voice
 from avis_cli.errors import AnnotationError, OutputError, UsageError
 from avis_cli.media.clip_info import SAMPLE_RATE
@@ -52,6 +53,41 @@ def test_a_second_holds_nearly_all_or_nearly_nothing_of_its_sound(plan: list[boo
         assert heard >= 0.8 if sounds else heard <= 0.2
         # what an object shows at the whole second agrees with what is heard in the second after it
         assert schedule.level(intervals, float(second)) == pytest.approx(float(sounds))
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(0, 2**32))
+def test_unaligned_borders_lie_anywhere_in_a_second(plan: list[bool], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    before = schedule.active_intervals(np.array(plan), rng)
+    after = schedule.unaligned(before, len(plan), rng)
+    assert len(after) == len(before)
+    for old, new in zip(before, after, strict=True):
+        assert new.end - new.start >= schedule.ENOUGH - 1e-9
+        assert abs(new.start - old.start) <= 0.5
+        assert new.end <= len(plan)
+        if old.end == len(plan):
+            assert new.end == len(plan), "the end of the clip is no switch"
+    assert all(one.end <= other.start for one, other in pairwise(after))
+
+
+def test_unaligned_sounds_switch_at_every_part_of_a_second_and_the_truth_follows() -> None:
+    seeds = [clip_seed("val", 5, index) for index in range(60)]
+    starts, changed = [], 0
+    for seed in seeds:
+        aligned, moved = plan_scene(seed, 10, 5 / 3), unaligned(plan_scene(seed, 10, 5 / 3))
+        starts += [interval.start % 1.0 for item in moved.objects for interval in item.sounds]
+        for old, new in zip(aligned.objects, moved.objects, strict=True):
+            assert (new.sounds == new.shows) == (old.sounds == old.shows), "what shows with the sound still does"
+            assert new.path == old.path
+            one, other = (schedule.sounding_seconds(item.sounds, 10) for item in (old, new))
+            changed += int((one != other).sum())
+    counts, _ = np.histogram(starts, bins=5, range=(0.0, 1.0))
+    assert counts.min() > 0.1 * len(starts)
+    assert changed > 20
+    clip, other = (make_clip(seeds[0], frames=6, size=SMALL, aligned=aligned) for aligned in (True, False))
+    assert not np.array_equal(clip.waveform, other.waveform)
+    again = [schedule.sounding_seconds(item.sounds, 6) for item in other.scene.objects]
+    assert np.array_equal(other.sounding, np.stack(again))
 
 
 @given(st.integers(2, 40), st.integers(0, 2**32))

@@ -4,6 +4,7 @@ class Card {
   constructor(element, track, { onSeek, onSwitch }) {
     this.element = element;
     this.track = track;
+    element.tabIndex = -1; // the timeline leads to it
     this.now = element.querySelector(".now");
     this.box = element.querySelector("input");
     this.box.setAttribute("aria-label", `Mask of ${track.name} on the source`);
@@ -16,6 +17,10 @@ class Card {
       button.addEventListener("click", () => onSeek(start));
       spans.append(button);
     }
+  }
+
+  get listed() {
+    return !this.element.hidden;
   }
 
   flip(on) {

@@ -12,6 +12,16 @@ const HATCHES = [
 const FILL = 105;
 const HATCHED = 195;
 const LARGEST_CANVAS = 1280;
+const CROWD = 12; // masks at once; the labels of more are smaller
+
+function boxOf(runs) {
+  let [top, bottom] = [Infinity, 0];
+  for (const run of runs) {
+    top = Math.min(top, run.top);
+    bottom = Math.max(bottom, run.bottom);
+  }
+  return { left: runs[0].column, top, right: runs[runs.length - 1].column + 1, bottom };
+}
 
 class MaskCanvas {
   constructor(canvas, data) {
@@ -53,56 +63,85 @@ class MaskCanvas {
     for (let n = this.tracks.length - 1; n >= 0; n--) {
       const track = this.tracks[n];
       if (!this.shown.has(track.id) || !track.counts[frame]) continue;
-      const centre = this.paint(track, track.counts[frame], HATCHES[n % HATCHES.length]);
-      if (!centre) continue;
-      context.drawImage(this.sheet, 0, 0, this.canvas.width, this.canvas.height);
-      labels.push([track, centre]);
+      const place = this.paint(context, track, track.counts[frame], HATCHES[n % HATCHES.length]);
+      if (place) labels.push([track, place]);
     }
-    for (const [track, centre] of labels) this.label(context, track, centre);
+    this.drawLabels(context, labels.reverse());
   }
 
-  // one mask on the sheet, which has the masks' own size; returns its centre as shares of width and height
-  paint(track, counts, hatch) {
+  // one mask by way of the sheet, which has the masks' own size; returns the place of its label as shares of width and
+  // height, null where there is no mask
+  paint(context, track, counts, hatch) {
     const { width, height } = this.sheet;
-    const pixels = maskPixels(counts, height, width);
-    const context = this.sheet.getContext("2d");
-    const image = context.createImageData(width, height);
-    const period = Math.max(4, Math.round(Math.max(width, height) / 48));
-    const [red, green, blue] = track.colour;
-    let count = 0;
-    let sumX = 0;
-    let sumY = 0;
-    for (let y = 0, at = 0; y < height; y++) {
-      for (let x = 0; x < width; x++, at++) {
+    const runs = columnRuns(counts, height);
+    const place = placeInLargestPiece(runs);
+    if (!place) return null;
+    const box = boxOf(runs);
+    const sheet = this.sheet.getContext("2d");
+    sheet.putImageData(this.image(sheet, runs, box, track.colour, hatch), box.left, box.top);
+    const { left, top } = box;
+    const [wide, high] = [box.right - left, box.bottom - top];
+    const [x, y] = [this.canvas.width / width, this.canvas.height / height];
+    context.drawImage(this.sheet, left, top, wide, high, left * x, top * y, wide * x, high * y);
+    return [(place[0] + 0.5) / width, (place[1] + 0.5) / height];
+  }
+
+  image(sheet, runs, { left, top, right, bottom }, [red, green, blue], hatch) {
+    const [wide, high] = [right - left, bottom - top];
+    const period = Math.max(4, Math.round(Math.max(this.sheet.width, this.sheet.height) / 48));
+    const image = sheet.createImageData(wide, high);
+    const pitch = high + 2; // column by column, with a rim that is outside
+    const pixels = new Uint8Array((wide + 2) * pitch);
+    for (const run of runs) {
+      const start = (run.column - left + 1) * pitch + 1 - top;
+      pixels.fill(1, start + run.top, start + run.bottom);
+    }
+    for (let x = 0; x < wide; x++) {
+      for (let y = 0, at = (x + 1) * pitch + 1; y < high; y++, at++) {
         if (!pixels[at]) continue;
-        const edge =
-          x === 0 || y === 0 || x === width - 1 || y === height - 1 ||
-          !pixels[at - 1] || !pixels[at + 1] || !pixels[at - width] || !pixels[at + width];
-        image.data[4 * at] = red;
-        image.data[4 * at + 1] = green;
-        image.data[4 * at + 2] = blue;
-        image.data[4 * at + 3] = edge ? 255 : hatch(x, y, period) ? HATCHED : FILL;
-        count++;
-        sumX += x;
-        sumY += y;
+        const isEdge = !pixels[at - 1] || !pixels[at + 1] || !pixels[at - pitch] || !pixels[at + pitch];
+        const to = 4 * (y * wide + x);
+        image.data[to] = red;
+        image.data[to + 1] = green;
+        image.data[to + 2] = blue;
+        image.data[to + 3] = isEdge ? 255 : hatch(left + x, top + y, period) ? HATCHED : FILL;
       }
     }
-    context.putImageData(image, 0, 0);
-    return count ? [(sumX / count + 0.5) / width, (sumY / count + 0.5) / height] : null;
+    return image;
   }
 
-  label(context, track, [shareX, shareY]) {
-    const size = Math.max(11, Math.round(Math.min(this.canvas.width, this.canvas.height) / 20));
-    const text = track.name;
+  // names where no other label is, else numbers, else nothing; the surest track, the first, has the first choice
+  drawLabels(context, labels) {
+    const { width, height } = this.canvas;
+    const size = Math.max(11, Math.round(Math.min(width, height) / (labels.length > CROWD ? 32 : 20)));
     context.font = `600 ${size}px system-ui, sans-serif`;
     context.textAlign = "center";
     context.textBaseline = "middle";
-    const half = Math.min(context.measureText(text).width / 2 + size * 0.4, this.canvas.width / 2);
-    const x = Math.min(Math.max(shareX * this.canvas.width, half), this.canvas.width - half);
-    const y = Math.min(Math.max(shareY * this.canvas.height, size), this.canvas.height - size);
-    context.fillStyle = "rgb(13 15 20 / .82)";
-    context.fillRect(x - half, y - size * 0.75, 2 * half, size * 1.5);
-    context.fillStyle = "#fff";
-    context.fillText(text, x, y, 2 * half);
+    const box = (text, [shareX, shareY]) => {
+      const half = Math.min(context.measureText(text).width / 2 + size * 0.4, width / 2);
+      const x = Math.min(Math.max(shareX * width, half), width - half);
+      const y = Math.min(Math.max(shareY * height, size), height - size);
+      return { text, x, y, half };
+    };
+    const isFree = (one) => placed.every((other) => !other
+      || Math.abs(one.x - other.x) >= one.half + other.half || Math.abs(one.y - other.y) >= size * 1.5);
+    const placed = [];
+    for (const [track, place] of labels) {
+      const number = box(`${track.id}`, place);
+      placed.push(isFree(number) ? number : null);
+    }
+    for (const [n, [track, place]] of labels.entries()) {
+      const number = placed[n];
+      if (!number) continue;
+      placed[n] = null;
+      const name = box(track.name, place);
+      placed[n] = isFree(name) ? name : number;
+    }
+    for (const label of placed.filter(Boolean)) {
+      context.fillStyle = "rgb(13 15 20 / .82)";
+      context.fillRect(label.x - label.half, label.y - size * 0.75, 2 * label.half, size * 1.5);
+      context.fillStyle = "#fff";
+      context.fillText(label.text, label.x, label.y, 2 * label.half);
+    }
   }
 }

@@ -18,26 +18,41 @@ const player = new Player(data.span, videos);
 for (const video of videos) video.element.src = data[video.element.id];
 
 const seek = (time) => player.seek(time);
-const timeline = new Timeline(data, seek);
 const cards = data.tracks.map((track) => new Card(
   document.querySelector(`.card[data-track="${track.id}"]`), track,
   { onSeek: seek, onSwitch: (id, on) => canvas.shown[on ? "add" : "delete"](id) },
 ));
+const timeline = new Timeline(data, {
+  onSeek: seek,
+  onPick: (id) => {
+    const card = cards.find(({ track }) => track.id === id);
+    card.element.scrollIntoView({ block: "center" });
+    card.element.focus({ preventScroll: true });
+  },
+});
+const list = new TrackList(data.tracks, (tracks) => {
+  const listed = new Map(tracks.map((track, n) => [track.id, n]));
+  for (const card of cards) card.element.hidden = !listed.has(card.track.id);
+  const shown = cards.filter((card) => card.listed);
+  shown.sort((a, b) => listed.get(a.track.id) - listed.get(b.track.id));
+  byId("cards").append(...shown.map((card) => card.element));
+  timeline.list(tracks);
+});
 
 // where the overlay shows the masks anyway, the source stays as it is until asked
 if (!data.overlay) for (const card of cards) card.flip(true);
 
-// the picture's shape: the result's, until the source tells how wide its pixels are
-function shape(width, height) {
-  for (const screen of stage.querySelectorAll(".screen")) {
-    screen.style.aspectRatio = `${width} / ${height}`;
-    screen.style.maxWidth = `calc(70vh * ${width / height})`;
-  }
+// the picture's shape: the result's, until the videos tell how wide their pixels are. The source, or without it the
+// overlay, says how wide both may be; an overlay with its strip below is taller
+function shape(screen, width, height, leads) {
+  screen.style.aspectRatio = `${width} / ${height}`;
+  if (leads) stage.style.setProperty("--widest", `calc(70vh * ${width / height})`);
 }
-shape(data.width, data.height);
-for (const { element } of videos.slice(0, 1)) {
+for (const screen of stage.querySelectorAll(".screen")) shape(screen, data.width, data.height, true);
+for (const [n, { element }] of videos.entries()) {
   element.addEventListener("loadedmetadata", () => {
-    if (element.videoWidth && element.videoHeight) shape(element.videoWidth, element.videoHeight);
+    const { videoWidth, videoHeight } = element;
+    if (videoWidth && videoHeight) shape(element.closest(".screen"), videoWidth, videoHeight, n === 0);
   });
 }
 
@@ -112,7 +127,9 @@ byId("mute").addEventListener("click", (event) => {
   event.currentTarget.textContent = player.muted ? "Unmute" : "Mute";
 });
 for (const [id, on] of [["all", true], ["none", false]]) {
-  byId(id)?.addEventListener("click", () => { for (const card of cards) card.flip(on); });
+  byId(id)?.addEventListener("click", () => {
+    for (const card of cards) if (card.listed) card.flip(on);
+  });
 }
 
 const KEYS = {
@@ -121,6 +138,10 @@ const KEYS = {
   "ArrowRight": (event) => (event.shiftKey ? stepMask(1) : seek(player.at + 1)),
   "[": () => change(-1),
   "]": () => change(1),
+  "+": () => timeline.zoomBy(ZOOM_STEP),
+  "-": () => timeline.zoomBy(1 / ZOOM_STEP),
+  "0": () => timeline.zoomBy(0),
+  "/": () => byId("search")?.focus(),
   "Home": () => seek(data.span[0]),
   "End": () => seek(data.span[1]),
 };
@@ -128,8 +149,9 @@ const KEYS = {
 // what the focused control does with a key itself
 function isTaken(target, key) {
   if (!(target instanceof Element)) return false;
+  if (target.matches("input[type=search], select")) return true;
   if (target.matches("button, input[type=checkbox], input[type=file]")) return key === " ";
-  return target.matches("input") && key !== "[" && key !== "]";
+  return target.matches("input") && !["[", "]", "/", "+", "-"].includes(key);
 }
 
 document.addEventListener("keydown", (event) => {
@@ -161,6 +183,7 @@ function show() {
   timeline.show(player.at);
   canvas.draw(player.at);
   for (const card of cards) card.show(player.at);
+  if (data.tracks.length) list.show(player.at);
   play.disabled = player.leader === null;
   setText(play, player.playing ? "Pause" : "Play");
   setText(clock, `${clockText(player.at)} / ${clockText(data.span[1])}`);

@@ -1,0 +1,229 @@
+"""Every option of every command: values that cannot be meant, and the modes of the command in which it can be used.
+
+A mode is a command line that works. A row says what is added to it, and in which modes that is accepted; in the others
+it is refused, since it would be without effect. A new option needs a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """``value``: what the option is given, None for a flag; ``modes``: where it is accepted, None: everywhere;
+    ``wrong``: values that it cannot take."""
+
+    value: str | None = None
+    modes: frozenset[str] | None = None
+    wrong: tuple[str, ...] = ()
+
+
+def row(value: str | None = None, modes: str | None = None, wrong: tuple[str, ...] = ()) -> Row:
+    return Row(value, None if modes is None else frozenset(modes.split()), wrong)
+
+
+NUMBER = ("0", "-1", "1.5", "many", "")
+RATE = ("0", "-1", "often", "1e9", "")
+SHARE = ("-0.1", "1.1", "nan", "half", "")
+TIME = ("-1", "soon", "1:75:00", "")
+DEVICE = ("toaster", "cuda:", "cuda:x", "cpuu")
+
+SHOWN = {
+    "--style": row("spotlight", "", ("fil", "Fill", "")),
+    "--alpha": row("0.5", "", SHARE),
+    "--labels": row(None, ""),
+    "--no-labels": row(None, ""),
+    "--strip": row("below", "", ("under", "Over", "")),
+    "--palette": row("white", "", ("rainbow", "e6194", "")),
+}
+COMMON = {"--debug": row(), "--quiet": row()}
+
+MODES: dict[str, dict[str, list[str]]] = {
+    "segment": {
+        "file": ["segment", "CLIP"],
+        "folder": ["segment", "VIDEOS"],
+        "pictures": ["segment", "FRAMES", "--frame-rate", "5"],
+        "stdin": ["segment", "-"],
+        "tracks": ["segment", "CLIP", "--only", "tracks"],
+        "masks": ["segment", "CLIP", "--only", "masks"],
+        "silence": ["segment", "CLIP", "--only", "tracks", "--mute"],
+    },
+    "render": {
+        "video": ["render", "TRACKS", "CLIP", "--overwrite"],
+        "pictures": ["render", "TRACKS", "FRAMES", "--overwrite"],
+    },
+    "export": {
+        "captions": ["export", "TRACKS", "--to", "srt"],
+        "masks": ["export", "TRACKS", "--to", "davis"],
+        "coco": ["export", "TRACKS", "--to", "coco", "--video", "CLIP"],
+    },
+    "evaluate": {
+        "list": ["evaluate", "--gt", "GT", "--pred", "PRED"],
+        "folder": ["evaluate", "--gt", "GT", "--pred", "VIDEOS"],
+        "data": ["evaluate", "--data", "VIDEOS"],
+        "reference": ["evaluate", "--reference"],
+    },
+    "synth": {
+        "making": ["synth", "OUT", "--videos", "2"],
+        "preview": ["synth", "OUT", "--preview"],
+        "stats": ["synth", "OUT", "--stats"],
+    },
+    "train": {
+        "steps": ["train", "--data", "VIDEOS", "--out", "OUT", "--steps", "5"],
+        "minutes": ["train", "--data", "VIDEOS", "--out", "OUT", "--minutes", "5"],
+        "vggish": ["train", "--data", "VIDEOS", "--out", "OUT", "--steps", "5", "--preset", "avism-r50-coco"],
+    },
+    "info": {"file": ["info", "CLIP"]},
+    "doctor": {"here": ["doctor"]},
+    "weights list": {"all": ["weights", "list"]},
+    "weights pull": {
+        "bundled": ["weights", "pull", "avism-tiny"],
+        "hub": ["weights", "pull", "hf://OWNER/REPO/FILE.safetensors"],
+    },
+    "weights path": {"bundled": ["weights", "path", "avism-tiny"]},
+    "weights import": {"file": ["weights", "import", "CLIP"]},
+    "weights export": {"bundled": ["weights", "export", "avism-tiny", "OUT"]},
+    "weights verify": {"one": ["weights", "verify", "avism-tiny"], "all": ["weights", "verify"]},
+}
+
+_WITH_OVERLAY = "file folder pictures stdin"
+ROWS: dict[str, dict[str, Row]] = {
+    "segment": {
+        **{name: row(shown.value, _WITH_OVERLAY, shown.wrong) for name, shown in SHOWN.items()},
+        "--labels": row(),  # what holds anyway
+        "--strip": row("over", None, SHOWN["--strip"].wrong),  # what holds anyway
+        "--palette": row("white", f"{_WITH_OVERLAY} masks", SHOWN["--palette"].wrong),
+        "--output": row("OUT"),
+        "--model": row("avism-tiny", None, ("avism-tny", "nothing")),
+        "--device": row("cpu", None, (*DEVICE, "cpu,", ",")),
+        "--fps": row("2", None, RATE),
+        "--mask-fps": row("video", None, (*RATE, "vide")),
+        "--fill": row("flow", None, ("flo", "Flow", "")),
+        "--start": row("0.5", None, TIME),
+        "--end": row("0:01", None, (*TIME, "0")),
+        "--threshold": row("0.1", None, SHARE),
+        "--max-tracks": row("2", None, NUMBER),
+        "--audio-track": row("0", "file folder stdin tracks masks"),
+        "--frame-rate": row("10", "pictures", RATE),
+        "--audio": row("SOUND", "file folder pictures stdin tracks masks", ("",)),
+        "--allow-silent": row(),
+        "--mute": row(),
+        "--clean": row(),
+        "--gate": row(),
+        "--no-gate": row(),
+        "--window": row("10", None, NUMBER),
+        "--max-gap": row("5", None, ("-1", "nan", "long", "")),
+        "--strict": row(),
+        "--max-pixels": row("1000000", None, NUMBER),
+        "--precision": row("bf16", None, ("fp64", "FP32", "")),
+        "--only": row("tracks,overlay", None, ("poem", "tracks,poem", "track", "", ",")),
+        "--recursive": row(None, "folder pictures"),
+        "--overwrite": row(),
+        "--skip-existing": row(),
+        "--jobs": row("2", None, NUMBER),
+        "--shard": row("1/1", "file folder pictures tracks masks silence", ("0/3", "4/3", "1", "", "a/b")),
+        "--dry-run": row(),
+        "--offline": row(),
+        "--json": row(),
+        **COMMON,
+    },
+    "render": {
+        **{name: row(shown.value, None, shown.wrong) for name, shown in SHOWN.items()},
+        "--output": row("OUT.mp4"),
+        "--overwrite": row(),
+        "--audio-track": row("0", "video"),
+        "--frame-rate": row("5", "pictures", RATE),
+        "--audio": row("SOUND", None, ("",)),
+        "--max-pixels": row("1000000", None, NUMBER),
+        **COMMON,
+    },
+    "export": {
+        "--to": row("mots", "masks captions coco", ("srtt", "SRT", "")),
+        "--output": row("OUT"),
+        "--video": row("CLIP", "masks coco"),
+        "--overwrite": row(),
+        **COMMON,
+    },
+    "evaluate": {
+        "--gt": row("GT", "list folder"),
+        "--pred": row("PRED", "list folder data"),
+        "--data": row("VIDEOS", "data reference"),  # --reference beside it is then shown too
+        "--split": row("val", "data", ("a/b", "..", "")),
+        "--model": row("avism-tiny", "data", ("avism-tny",)),
+        "--device": row("cpu", "data", DEVICE),
+        "--threshold": row("0.1", "data", SHARE),
+        "--mute": row(None, "data"),
+        "--gate": row(None, "data"),
+        "--no-gate": row(None, "data"),
+        "--precision": row("bf16", "data", ("fp64", "")),
+        "--null-empty": row(None, "data"),
+        "--offline": row(None, "data"),
+        "--overwrite": row(None, "data"),
+        "--output": row("OUT.json", "list folder data"),
+        "--format": row("json", None, ("xml", "JSON", "")),
+        "--compare": row("PRED", "list folder data"),
+        "--reference": row(),
+        "--worst": row("3", "list folder data", ("-1", "some", "1.5", "")),
+        "--plots": row("OUT", "list folder data"),
+        "--ignore-unknown": row(None, "list folder"),
+        "--allow-empty": row(None, "list folder data"),
+        "--gt-fps": row("5", "folder", ("0", "-1", "nan", "inf", "often", "")),
+        "--jobs": row("1", "list folder data", NUMBER),
+        "--max-bytes": row("1000", "list folder data", NUMBER),
+        **COMMON,
+    },
+    "synth": {
+        "--split": row("test", None, ("tran", "TRAIN", "")),
+        "--videos": row("3", None, (*NUMBER, "1000001")),
+        "--seed": row("5", "making preview", ("-1", "1.5", "x", "")),
+        "--frames": row("3", "making preview", (*NUMBER, "3601")),
+        "--size": row("64x48", "making preview", ("64", "0x0", "64x", "31x48", "64x5000", "big", "")),
+        "--mp4": row(None, "making"),
+        "--unaligned": row(None, "making preview"),
+        "--preview": row(),
+        "--stats": row(),
+        "--json": row(None, "stats"),
+        "--jobs": row("2", "making", NUMBER),
+        "--overwrite": row(None, "making"),
+        **COMMON,
+    },
+    "train": {
+        "--data": row("VIDEOS"),
+        "--out": row("OUT"),
+        "--preset": row("avism-r50-coco", None, ("avism-tny", "none", "")),
+        "--init": row("avism-tiny"),
+        "--vggish": row("CLIP", "vggish"),
+        "--resume": row(),
+        "--steps": row("7", "steps vggish", NUMBER),
+        "--minutes": row("7", "minutes", ("0", "-1", "nan", "inf", "long", "")),
+        "--split": row("other"),
+        "--val-split": row("there", None, ("a/b", "..")),
+        "--without": row("audio", None, ("audo", "nothing", "")),
+        "--batch": row("2", None, NUMBER),
+        "--rate": row("0.001", None, ("0", "-1", "nan", "inf", "fast", "")),
+        "--seed": row("5", None, ("-1", "1.5", "x", "", "9223372036854775808")),
+        "--device": row("cpu", None, DEVICE),
+        "--precision": row("bf16", None, ("fp16", "FP32", "")),
+        "--pack": row(),
+        "--no-pack": row(),
+        "--workers": row("2", None, ("-1", "1.5", "x", "")),
+        "--log-every": row("5", None, NUMBER),
+        "--checkpoint-every": row("5", None, NUMBER),
+        "--validate-every": row("0", None, ("-1", "1.5", "x", "")),
+        **COMMON,
+    },
+    "info": {"--json": row(), "--max-pixels": row("1000000", None, NUMBER), **COMMON},
+    "doctor": {"--json": row(), "--debug": row()},
+    "weights list": {"--json": row(), **COMMON},
+    "weights pull": {"--force": row(None, "hub"), "--offline": row(), **COMMON},
+    "weights path": COMMON,
+    "weights import": {
+        "--vggish": row("CLIP"),
+        "--name": row("avism-tiny", None, ("avism-tny", "nothing")),
+        "--overwrite": row(),
+        **COMMON,
+    },
+    "weights export": {"--offline": row(), **COMMON},
+    "weights verify": {"--record": row(None, "one"), **COMMON},
+}
