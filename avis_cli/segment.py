@@ -7,7 +7,7 @@ above the threshold become tracks.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -34,7 +34,7 @@ from avis_cli.results.source import ModelInfo, Source
 
 __all__ = ["segment", "segment_frames"]
 
-SOUND_SECONDS = 60  # of a clip's sound in memory at once: about 10 MB
+SOUND_SECONDS = 60  # of a clip's sound in memory at once, twice that for frames far apart: 10 or 20 MB
 
 
 def _ignore(warning: str) -> None:
@@ -74,8 +74,9 @@ def segment(
     for warning in clip.warnings:
         warn(warning)
 
-    def embed(times: Sequence[Fraction]) -> Tensor | NDArray[np.float32]:
-        return listen(model, sound.during(times))(times)
+    def embed(times: Sequence[Fraction]) -> Tensor:
+        parts = [torch.as_tensor(listen(model, sound.during(some))(some)) for some in _close_together(times)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     wanted = ClipSettings(
         (clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap, clean=options.clean
@@ -110,9 +111,18 @@ def choose_sampling(model: Model, options: SegmentOptions) -> Sampling:
     return Sampling(token_rate, None if isinstance(mask_rate, str) else mask_rate, options.start, options.end)
 
 
+def _close_together(times: Sequence[Fraction]) -> Iterator[Sequence[Fraction]]:
+    """Rising times in groups, each of them within ``SOUND_SECONDS``."""
+    first = 0
+    for index in range(1, len(times) + 1):
+        if index == len(times) or times[index] + 1 > times[first] + SOUND_SECONDS:
+            yield times[first:index]
+            first = index
+
+
 class AudioReader:
     """A clip's sound at its own rate, ``SOUND_SECONDS`` of it in memory at once; of a muted clip, or one without
-    sound, silence. ``silent``: whether there was a sound to read and nothing but zeros in it so far."""
+    sound, silence. ``silent``: whether there was a sound to read, all of it was, and nothing but zeros in it so far."""
 
     def __init__(self, path: str | os.PathLike[str], clip: ClipInfo, sampling: Sampling, *, mute: bool) -> None:
         self._path, self._clip = path, clip
@@ -129,13 +139,20 @@ class AudioReader:
         if self._readable and times[0] < self._from:
             self._until = times[0]
         if self._until is not None and times[-1] + 1 > self._until:
-            reach = max(times[0] + SOUND_SECONDS, times[-1] + 1)
+            # from where the last stretch ended, unless that is too far back
+            near = self._until < times[0] and times[-1] + 1 <= self._until + 2 * SOUND_SECONDS
+            begin = self._until if near else times[0]
+            reach = max(begin + SOUND_SECONDS, times[-1] + 1)
+            # what sounds longer than the picture is not heard, where the picture ends by its headers or later
             is_rest = self._last is None and reach >= self._clip.duration
-            end = None if is_rest else min(reach, self._last or reach)
+            end = min(reach, self._last or reach)
             self._held = Waveform(np.zeros(0, np.float32))  # given back before the next stretch comes
-            self._held = decode.read_waveform(self._path, self._clip, start=times[0], end=end, rate=None)
-            self._from, self._until = times[0], end
-            self.silent = self.silent and not self._held.samples.any()
+            self._held = decode.read_waveform(
+                self._path, self._clip, start=begin, end=end, rate=None, within_picture=is_rest
+            )
+            self.silent = self.silent and begin <= self._until and not self._held.samples.any()
+            is_ended = is_rest and len(self._held.samples) < (end - begin) * self._held.sample_rate - 1
+            self._from, self._until = begin, None if is_ended else end
         return self._held
 
 
