@@ -31,7 +31,7 @@ Picture = NDArray[np.uint8]
 Field = NDArray[np.float32]
 """For each pixel of a frame where it was in another one, less where it is: (h, w, 2), x and y in pixels."""
 
-FLOW_SIDE = 360  # pixels
+FLOW_SIDE = 240  # pixels
 _MARGIN = 2  # pixels around a mask that resampling may reach
 
 
