@@ -271,6 +271,7 @@ def test_pull_prints_the_path_and_never_the_token(
     path = tmp_path / "m.safetensors"
     weights_file.write(path, {"a": torch.ones(3)}, {"preset": "avism-tiny"})
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.delenv("AVIS_OFFLINE")
     monkeypatch.setenv("HF_TOKEN", "hf_averysecrettoken")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with serve() as hub:
@@ -286,8 +287,10 @@ def test_pull_prints_the_path_and_never_the_token(
     assert "averysecret" not in said.out + said.err + refused.out + refused.err
 
 
-def test_pull_of_released_weights_says_where_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pull_of_weights_that_come_by_hand_says_how_in_three_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "pull", NAME]) == 1
-    line = capsys.readouterr().err
-    assert "download AVISM_R50_COCO.pth from https://1drv.ms/" in line
-    assert line.count("\n") == 1
+    line, *steps = capsys.readouterr().err.splitlines()
+    assert line == f"avis: the weights of {NAME} are not on this machine, and do not come by themselves; by hand:"
+    assert [step[:9] for step in steps] == ["avis:   1", "avis:   2", "avis:   3"]
+    assert "download AVISM_R50_COCO.pth from https://1drv.ms/" in steps[0]
+    assert max(map(len, steps)) < 150
