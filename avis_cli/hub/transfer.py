@@ -12,7 +12,8 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -98,31 +99,55 @@ def _persistently(remote: Remote, folder: Path, announce: Announce, progress: Pr
 
 def _once(remote: Remote, folder: Path, announce: Announce, progress: Progress, least: Pace) -> Path:
     """One request, and those for the pages before it."""
-    url, client = remote.url, download.client().get_session()
-    part, known = folder / PART, _read_state(folder)
-    have = _size(part) if known is not None else 0
-    headers = {**remote.headers, "Accept-Encoding": "identity"}
+    known = _read_state(folder)
+    have = _size(folder / PART) if known is not None else 0
+    rest: dict[str, str] = {}
     if have:
-        headers["Range"] = f"bytes={have}-"
+        rest["Range"] = f"bytes={have}-"
         if known is not None and known.validator is not None:
-            headers["If-Range"] = known.validator
-    for _ in range(PAGES):
-        with client.stream("GET", url, headers=headers, follow_redirects=True, timeout=least.seconds) as response:
-            _refuse_downgrade(response)
-            if response.status_code == 416:
-                _forget(folder)
-                raise _ChangedError
+            rest["If-Range"] = known.validator
+    with _answer(remote, rest, least) as response:
+        if response.status_code == 416:
+            _forget(folder)
+            raise _ChangedError
+        response.raise_for_status()
+        if _is_page(response):
+            raise WebPageError
+        return _receive(response, remote, folder, (have, known), announce, progress)
+
+
+@contextmanager
+def _answer(remote: Remote, rest: Mapping[str, str], least: Pace) -> Iterator[Any]:
+    """The answer that holds the file, or with ``rest`` that part of it, behind Drive's pages that ask to confirm."""
+    headers = {**remote.headers, "Accept-Encoding": "identity"}
+    url = remote.url
+    # of a page no part is asked for, so with a rest to come the file's own address has to be found first
+    for _ in range(PAGES if remote.is_drive else 0):
+        with _asked(url, headers, least) as response:
             response.raise_for_status()
             if not _is_page(response):
-                return _receive(response, remote, folder, (have, known), announce, progress)
-            if not remote.is_drive:
-                raise WebPageError
+                if not rest:
+                    yield response
+                    return
+                break
             page = _read_page(response)
         confirmed = sources.confirmed(page)
         if confirmed is None:
             raise QuotaError if re.search(r"quota|too many users", page, re.IGNORECASE) else WebPageError
         url = confirmed
-    raise WebPageError
+    else:
+        if remote.is_drive:
+            raise WebPageError
+    with _asked(url, {**headers, **rest}, least) as response:
+        yield response
+
+
+@contextmanager
+def _asked(url: str, headers: Mapping[str, str], least: Pace) -> Iterator[Any]:
+    client = download.client().get_session()
+    with client.stream("GET", url, headers=headers, follow_redirects=True, timeout=least.seconds) as response:
+        _refuse_downgrade(response)
+        yield response
 
 
 def _receive(
