@@ -19,8 +19,8 @@ class AvisError(Exception):
     was given is of a kind that can never do, a folder for a file or the other way round: the exit code is that of
     wrong usage. ``steps``: what to do by hand, in order, where one line does not hold it; the command line numbers them
     below the line.
-    ``headline`` is the one line ``FILE: cause; hint``, in which nothing moves a terminal's cursor; ``str(error)`` is that
-    line with the steps at its end.
+    ``headline`` is the one line ``FILE: cause; hint``, in which nothing moves a terminal's cursor; ``str(error)`` is
+    that line with the steps at its end.
     """
 
     exit_code = 1

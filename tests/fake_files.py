@@ -23,11 +23,11 @@ CONFIRM = (  # on one line, as Drive has it
 
 @dataclass
 class FakeFiles:
-    """``files``: the path of an address -> content; ``drive``: id -> (name, content); ``space``: file -> content, of the
-    Space ``who/what``.
+    """``files``: the path of an address -> content; ``drive``: id -> (name, content); ``space``: file -> content, of
+    the Space ``who/what``.
 
     ``answers``: (status, headers) of the next requests for a file, which come instead of it. ``cuts``: of the next
-    downloads, after how many bytes the connection breaks. ``total``: the length that is announced, if not the right one.
+    downloads, after how many bytes the connection breaks. ``total``: the length that is announced, if a wrong one.
     ``no_ranges``: whole files only. ``page``: this page instead of any file; ``page_as_file``: and as if it were one.
     ``quota``: Drive's page about a file that too many want; ``confirm``: Drive asks first. ``loop``: redirect for ever.
     ``drip``: seconds before each byte. ``etag``: of every file. ``lie``: the Space's checksums are wrong.

@@ -1,7 +1,7 @@
 """Released weights that come by themselves: fetched from one source after the other, checked, converted, kept.
 
 What a released file has to be: of the checksum that is known of it (the manifest's, the Hub's, the start of it in the
-file's own name, or the one it had when it was first fetched here), and its tensors exactly those of its model's network.
+file's own name, or the one it had when it was first fetched here), and its tensors exactly those of its network.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def public_file(file: PublicFile, *, note: Note = ignore, progress: Progress = s
 
 @contextmanager
 def from_address(address: str, *, note: Note = ignore, progress: Progress = silent) -> Iterator[Path]:
-    """The file at any address that a source may have, for the block. Raises WeightsError that says what to do by hand."""
+    """The file at any address that a source may have, for the block. Raises WeightsError with what to do by hand."""
     steps = (f"download {address} in a browser", "run `avis weights import FILE` with the file that was saved")
     if download.is_offline():
         raise WeightsError("offline, and given an address", hint="by hand:", file=address, steps=steps)
@@ -207,7 +207,7 @@ def _alone(name: str, note: Note) -> Iterator[bool]:
     folder = store.downloads()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / f"{name}.lock", "ab")
+        file = (folder / f"{name}.lock").open("ab")
     except OSError as error:
         cause = f"cannot keep the download ({error.strerror or error})"
         raise WeightsError(cause, hint="set AVIS_HOME to another folder", file=folder) from error

@@ -46,7 +46,8 @@ def import_released(
     """Turns a released checkpoint, and the public VGGish weights with it, into one safetensors file kept by avis.
 
     ``vggish``: its file; None fetches it where the network hears through it and the checkpoint has none of its own, and
-    goes on without where it does not come. ``name``: which preset it is; told by the tensors' names if None, and by the file's own where these do not decide.
+    goes on without where it does not come. ``name``: which preset it is; told by the tensors' names if None, and by the
+    file's own where these do not decide.
     Every tensor has to match the preset's network. Raises WeightsError for a file that does not, UsageError if there is
     an import of that name already, or for a VGGish that the network does not use.
     """

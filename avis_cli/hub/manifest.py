@@ -28,9 +28,9 @@ class Entry:
 
     ``trained_on``: what to tell somebody who uses it without having chosen it. ``released``: the file the authors
     published; ``sources``: where it can be fetched, tried in order (`sources.py` tells what may stand there);
-    ``download``: where a person finds it; ``released_sha256``: what it hashes to, where that is known. ``size``: bytes of
-    the weights file, where known; ``about``: about as many bytes, where not. ``scores``: as published, in percent, on
-    ``scored_on``.
+    ``download``: where a person finds it; ``released_sha256``: what it hashes to, where that is known. ``size``: bytes
+    of the weights file, where known; ``about``: about as many bytes, where not. ``scores``: as published, in percent,
+    on ``scored_on``.
     """
 
     name: str

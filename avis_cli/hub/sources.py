@@ -25,8 +25,11 @@ MOST_CANDIDATES = 3  # files of one Space that are fetched to see whether they f
 
 @dataclass(frozen=True)
 class Remote:
-    """One file to ask for. ``origin``: whose server it is, in words; ``file``: its name, where known before it is asked
-    for; ``size`` and ``sha256``: what the origin says of it; ``is_drive``: a page may come first that asks to confirm."""
+    """One file to ask for.
+
+    ``origin``: whose server it is, in words; ``file``: its name, where known before it is asked for; ``size`` and
+    ``sha256``: what the origin says of it; ``is_drive``: a page may come first that asks to confirm.
+    """
 
     url: str
     origin: str
@@ -94,7 +97,7 @@ def _in_space(repo: str, released: str | None, preset: str | None) -> list[Remot
     siblings, revision = _list_space(repo)
     ranked = [(rank, file) for file in siblings if (rank := _likeness(file.rfilename, released, preset)) is not None]
     if not ranked:
-        raise WeightsError(f"no file of {origin_of(f'hf://spaces/{repo}')} is named as a checkpoint of {preset}")
+        raise WeightsError(f"none of its files is named as a checkpoint of {preset}")
     ranked.sort(key=lambda pair: (pair[0], pair[1].rfilename))
     return [_of_space(repo, revision, file, released) for _, file in ranked[:MOST_CANDIDATES]]
 

@@ -68,8 +68,10 @@ def fetch(
         with download.quiet_client(), pace.kept(download.client().get_session(), least):
             return _persistently(remote, folder, announce, progress, least)
     except WeightsError:
+        _tidy(folder)
         raise
     except Exception as error:
+        _tidy(folder)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             shutil.rmtree(folder, ignore_errors=True)  # nobody is helped by a full disk
         raise refusal.explain(error, _shown(remote), remote.url) from error
@@ -158,7 +160,7 @@ def _receive(
     announce: Announce,
     progress: Progress,
 ) -> Path:
-    """The content of an answer, behind what is here where the server sends the rest; the whole file once it is there."""
+    """The content of an answer, behind what is here if it is the rest; the whole file once it is there."""
     have, known = begun
     resumed = response.status_code == 206
     answer = _said(response, remote)
@@ -251,6 +253,12 @@ def _size(path: Path) -> int:
 def _forget(folder: Path) -> None:
     for name in (PART, STATE):
         (folder / name).unlink(missing_ok=True)
+
+
+def _tidy(folder: Path) -> None:
+    """An empty folder is nothing to go on from."""
+    if not _size(folder / PART):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_state(folder: Path, answer: _Answer) -> None:
