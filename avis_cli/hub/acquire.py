@@ -43,9 +43,10 @@ def model(entry: Entry, *, note: Note = ignore, progress: Progress = silent, for
         for source in entry.sources:
             if _from(source, entry, lambda path: _convert(path, entry, progress), failures, note, progress):
                 return
+    begun = any(store.downloads().glob(f"*/{transfer.PART}"))
     raise WeightsError(
         f"the weights of {entry.name} could not be fetched ({'; '.join(failures)})",
-        hint="by hand:",
+        hint="run it again, it goes on where it stopped, or by hand:" if begun else "by hand:",
         steps=by_hand(entry),
     )
 
@@ -146,7 +147,8 @@ def _announcer(remote: Remote, wanted: Entry | PublicFile | None, note: Note) ->
             return
         size = "size not told" if total is None else store.in_words(total)
         rest = f", {store.in_words(have)} of it are here already" if have else ""
-        whose = "" if wanted is None else f" for {wanted.name}, by {wanted.source}; licence: {wanted.licence}"
+        author = "" if wanted is None else wanted.source.partition(", https://")[0]
+        whose = "" if wanted is None else f" for {wanted.name}, by {author}; licence: {wanted.licence}"
         said.append(file)
         note(printable(f"fetching {file} ({size}{rest}) from {remote.origin}{whose}"))
 

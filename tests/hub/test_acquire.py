@@ -154,7 +154,8 @@ def test_where_none_has_it_each_reason_is_told_and_what_to_do_by_hand(
     error = refusal_of()
     assert error.cause == (
         f"the weights of {NAME} could not be fetched (the Hub Space who/what: none of its files is named as a"
-        f" checkpoint of {NAME}; Google Drive: too many have fetched it today, its quota is used up; 127.0.0.1: not found (404))"
+        f" checkpoint of {NAME}; Google Drive: too many have fetched it today, its quota is used up; 127.0.0.1: not"
+        " found (404))"
     )
     assert len(error.steps) == 3
     assert not store.imported_file(NAME).exists()
@@ -242,6 +243,9 @@ def test_a_download_that_was_interrupted_goes_on(server: FakeFiles, listed: Any,
     with pytest.raises(KeyboardInterrupt):
         resolve(NAME, progress=stop)
     assert not store.imported_file(NAME).exists()
+    server.cuts = [0] * 9
+    assert "run it again, it goes on where it stopped, or by hand:" in refusal_of().headline
+    server.cuts = []
     said: list[str] = []
     assert resolve(NAME, note=said.append).preset == NAME
     assert "0.0 MB of it are here already" in said[0]
