@@ -176,7 +176,8 @@ def test_of_a_space_the_file_that_is_named_and_built_as_the_model_is_taken(
 ) -> None:
     server.space = {
         "ACVIS_R50_IN.pth": released,  # another model, with the same tensors
-        "model_final.pth": released,  # whichever it is
+        "AVISM_R50_COCO.pth": released,  # the name of another, whatever is in it
+        "a/best.pth": released,  # whichever it is
         "a/coco_old.pth": other,  # the right name, another network
         "b/acvis-coco.pth": released,
         "coco.json": released,
@@ -270,7 +271,8 @@ def test_a_full_disk_ends_it_and_no_other_source_is_asked(
     assert left_over() == []
 
 
-def test_two_at_once_fetch_it_once(server: FakeFiles, listed: Any) -> None:
+@pytest.mark.parametrize("force", [False, True])
+def test_two_at_once_fetch_it_once(server: FakeFiles, listed: Any, force: bool) -> None:
     listed(DRIVE)
     server.hold = threading.Event()
     said: list[str] = []
@@ -278,7 +280,7 @@ def test_two_at_once_fetch_it_once(server: FakeFiles, listed: Any) -> None:
     waiting = threading.Event()
 
     def fetch(note: Any) -> None:
-        found.append(resolve(NAME, note=note).sha256)
+        found.append(resolve(NAME, note=note, force=force).sha256)
 
     def note(text: str) -> None:
         said.append(text)

@@ -125,8 +125,18 @@ def test_a_rest_of_another_length_is_not_taken(server: FakeFiles, tmp_path: Path
     server.etag = '"same"'  # a server that does not notice
     server.cuts = [1000, 0, 0, 0]
     failure(server, tmp_path)
-    server.files["/w.pth"] = other = CONTENT + b"more"
+    server.files["/w.pth"] = other = bytes(reversed(CONTENT)) + b"more"
     assert get(server, tmp_path).read_bytes() == other
+
+
+def test_a_server_that_sends_less_of_the_rest_than_was_asked_for_is_asked_again(
+    server: FakeFiles, tmp_path: Path
+) -> None:
+    server.cuts = [1000, 0, 0, 0]
+    failure(server, tmp_path)
+    server.total, server.cuts = 100, [100] * 20
+    assert "the download broke off" in failure(server, tmp_path)
+    assert part(tmp_path) == 1000 + 100 * transfer.ATTEMPTS
 
 
 def test_a_server_without_ranges_starts_again(server: FakeFiles, tmp_path: Path) -> None:
