@@ -7,7 +7,7 @@ above the threshold become tracks.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.inference.clip_frames import ArrayFrames, Sampling, VideoFrames, network_size
-from avis_cli.inference.flow_fill import fill_between
+from avis_cli.inference.flow_fill import fill_between, flow_size
 from avis_cli.inference.loading import load_model
 from avis_cli.inference.model import Model
 from avis_cli.inference.segment_clip import THRESHOLD, ClipMasks, ClipSettings, Embedder, segment_clip
@@ -34,7 +34,7 @@ from avis_cli.results.source import ModelInfo, Source
 
 __all__ = ["segment", "segment_frames"]
 
-SOUND_SECONDS = 60  # of a clip's sound in memory at once: about 10 MB
+SOUND_SECONDS = 60  # of a clip's sound in memory at once, twice that for frames far apart: 10 or 20 MB
 
 
 def _ignore(warning: str) -> None:
@@ -74,15 +74,17 @@ def segment(
     for warning in clip.warnings:
         warn(warning)
 
-    def embed(times: Sequence[Fraction]) -> Tensor | NDArray[np.float32]:
-        return listen(model, sound.during(times))(times)
+    def embed(times: Sequence[Fraction]) -> Tensor:
+        parts = [torch.as_tensor(listen(model, sound.during(some))(some)) for some in _close_together(times)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     wanted = ClipSettings(
         (clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap, clean=options.clean
     )
     found = segment_clip(model, frames, embed, wanted, progress, warn)
     if options.fill == "flow":
-        found = fill_between(found, frames, progress, clean=options.clean)
+        pictures = VideoFrames(path, clip, sampling, flow_size(clip.height, clip.width), max_pixels)
+        found = fill_between(found, pictures, progress, clean=options.clean)
     if sound.silent:
         warn("the sound is silent from beginning to end: nothing can be heard")
     if options.strict and frames.failures:
@@ -93,7 +95,9 @@ def segment(
         warn(warning)
     source = Source.of(clip, frames.failures)
     result = describe(model, source, sampling, options.threshold, found, options.max_tracks)
-    return replace(result, options=options.recorded(), video=os.path.abspath(os.fsdecode(path)))
+    own = None if found.drawn is None else tuple(place for place, drawn in enumerate(found.drawn) if drawn)
+    video = os.path.abspath(os.fsdecode(path))
+    return replace(result, options=options.recorded(), network_frames=own, video=video)
 
 
 def choose_sampling(model: Model, options: SegmentOptions) -> Sampling:
@@ -107,9 +111,18 @@ def choose_sampling(model: Model, options: SegmentOptions) -> Sampling:
     return Sampling(token_rate, None if isinstance(mask_rate, str) else mask_rate, options.start, options.end)
 
 
+def _close_together(times: Sequence[Fraction]) -> Iterator[Sequence[Fraction]]:
+    """Rising times in groups, each of them within ``SOUND_SECONDS``."""
+    first = 0
+    for index in range(1, len(times) + 1):
+        if index == len(times) or times[index] + 1 > times[first] + SOUND_SECONDS:
+            yield times[first:index]
+            first = index
+
+
 class AudioReader:
     """A clip's sound at its own rate, ``SOUND_SECONDS`` of it in memory at once; of a muted clip, or one without
-    sound, silence. ``silent``: whether there was a sound to read and nothing but zeros in it so far."""
+    sound, silence. ``silent``: whether there was a sound to read, all of it was, and nothing but zeros in it so far."""
 
     def __init__(self, path: str | os.PathLike[str], clip: ClipInfo, sampling: Sampling, *, mute: bool) -> None:
         self._path, self._clip = path, clip
@@ -126,13 +139,20 @@ class AudioReader:
         if self._readable and times[0] < self._from:
             self._until = times[0]
         if self._until is not None and times[-1] + 1 > self._until:
-            reach = max(times[0] + SOUND_SECONDS, times[-1] + 1)
+            # from where the last stretch ended, unless that is too far back
+            near = self._until < times[0] and times[-1] + 1 <= self._until + 2 * SOUND_SECONDS
+            begin = self._until if near else times[0]
+            reach = max(begin + SOUND_SECONDS, times[-1] + 1)
+            # what sounds longer than the picture is not heard, where the picture ends by its headers or later
             is_rest = self._last is None and reach >= self._clip.duration
-            end = None if is_rest else min(reach, self._last or reach)
+            end = min(reach, self._last or reach)
             self._held = Waveform(np.zeros(0, np.float32))  # given back before the next stretch comes
-            self._held = decode.read_waveform(self._path, self._clip, start=times[0], end=end, rate=None)
-            self._from, self._until = times[0], end
-            self.silent = self.silent and not self._held.samples.any()
+            self._held = decode.read_waveform(
+                self._path, self._clip, start=begin, end=end, rate=None, within_picture=is_rest
+            )
+            self.silent = self.silent and begin <= self._until and not self._held.samples.any()
+            is_ended = is_rest and len(self._held.samples) < (end - begin) * self._held.sample_rate - 1
+            self._from, self._until = begin, None if is_ended else end
         return self._held
 
 
@@ -181,7 +201,7 @@ def describe(
         threshold=threshold,
         precision=model.precision,
         fps=float(sampling.fps),
-        mask_fps="video" if sampling.mask_fps is None else float(sampling.mask_fps),
+        mask_fps="video" if found.drawn is not None or sampling.mask_fps is None else float(sampling.mask_fps),
     )
     times = tuple(float(time) for time in found.times)
     categories = tuple(enumerate(names, start=1))
@@ -190,15 +210,17 @@ def describe(
 
 def _sounding(found: ClipMasks, pair: int, sampling: Sampling, end: float) -> list[Span]:
     """Seconds in which a track sounds: where it is heard or, without a gate, has a mask; joined, cut at ``end``."""
-    spans = _with_masks(found, pair, sampling) if found.sounding is None else found.sounding[pair]
+    rate = None if found.drawn is not None else sampling.mask_fps  # where masks were carried every frame has its own
+    spans = _with_masks(found, pair, rate) if found.sounding is None else found.sounding[pair]
     return [(first, max(first, min(last, end))) for first, last in spans]
 
 
-def _with_masks(found: ClipMasks, pair: int, sampling: Sampling) -> list[Span]:
-    """Seconds in which a track has a mask, each mask frame up to the next."""
+def _with_masks(found: ClipMasks, pair: int, rate: Fraction | None) -> list[Span]:
+    """Seconds in which a track has a mask, each mask frame up to the next; ``rate``: of the mask frames, None for the
+    video's."""
     starts = found.times
     usual = starts[-1] - starts[-2] if len(starts) > 1 else Fraction(1, 25)
-    ends = [*starts[1:], starts[-1] + (1 / sampling.mask_fps if sampling.mask_fps else usual)] if starts else []
+    ends = [*starts[1:], starts[-1] + (1 / rate if rate else usual)] if starts else []
     spans: list[Span] = []
     for first, last, mask in zip(starts, ends, found.masks[pair], strict=True):
         if mask is not None and spans and spans[-1][1] == float(first):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,24 @@ def _samples(
         return click_track(times[::CLICK_EVERY], rate, length, channels)
     wave = 0.4 * np.sin(2 * np.pi * 440 * np.arange(length) / rate) if audio == "tone" else np.zeros(length)
     return np.tile(wave.astype(np.float32), (channels, 1))
+
+
+def spread_sound(source: str | Path, target: str | Path, times: Iterable[Fraction | float]) -> None:
+    """``source`` with its picture as it is and one packet of its sound, in turn, at each of ``times`` (seconds)."""
+    with av.open(str(source)) as file, av.open(str(target), "w") as out:
+        streams = [file.streams.video[0], file.streams.audio[0]]
+        packets = [packet for packet in file.demux(*streams) if packet.size]
+        video, audio = (out.add_stream_from_template(stream) for stream in streams)
+        data = [bytes(packet) for packet in packets if packet.stream_index == streams[1].index]
+        for packet in packets:
+            if packet.stream_index == streams[0].index:
+                packet.stream = video
+                out.mux(packet)
+        for number, time in enumerate(times):
+            packet = av.Packet(data[number % len(data)])
+            packet.stream, packet.time_base = audio, Fraction(1, 90_000)
+            packet.pts = packet.dts = round(time * 90_000)
+            out.mux(packet)
 
 
 def turn(path: str | Path, matrix: tuple[int, int, int, int]) -> None:

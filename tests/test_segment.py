@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ import avis_cli
 import avis_cli.inference.clip_frames
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.inference import clean_masks, mask_frames
-from avis_cli.inference.clip_frames import network_size
+from avis_cli.inference.clip_frames import Sampling, network_size
 from avis_cli.media import decode
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
@@ -117,6 +118,24 @@ def test_masks_that_are_carried_are_cleaned_too(clip: Path, tiny_model: Any, mon
         assert ndimage.label(np.pad(~pixels, 1, constant_values=True))[1] == 1
 
 
+def test_filled_masks_are_those_of_every_frame_and_the_networks_own_among_them(clip: Path, tiny_model: Any) -> None:
+    sparse, filled = run(clip, tiny_model, mask_fps=2), run(clip, tiny_model, mask_fps=2, fill="flow")
+    every = run(clip, tiny_model, mask_fps="video")
+    assert filled.times == every.times
+    assert filled.network_frames == tuple(range(0, 60, 5))
+    assert sparse.network_frames is None
+    assert filled.model.mask_fps == "video"
+    assert [track.score for track in filled.tracks] == [track.score for track in sparse.tracks]
+    for one, other in zip(sparse.tracks, filled.tracks, strict=True):
+        assert [other.masks[place] for place in filled.network_frames] == list(one.masks)
+        between = [mask for place, mask in enumerate(other.masks) if place % 5]
+        assert any(between) == any(one.masks)
+    assert run(clip, tiny_model, mask_fps=None, fill="flow").network_frames == filled.network_frames, "2 a second"
+    assert max(end for track in filled.tracks for _, end in track.sounding) <= 6.0
+    with pytest.raises(UsageError, match="fill flow mask_fps video, expected a rate with frames between"):
+        run(clip, tiny_model, mask_fps="video", fill="flow")
+
+
 def test_windows_and_memory_limits_change_nothing(clip: Path, tiny_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = run(clip, tiny_model)
     monkeypatch.setattr(avis_cli.inference.clip_frames, "BATCH", 1)
@@ -125,6 +144,59 @@ def test_windows_and_memory_limits_change_nothing(clip: Path, tiny_model: Any, m
     two = mask_frames.FeatureLimits(memory_bytes=2 * 32 * 48 * 80 * 4 + 1, file_bytes=0)
     monkeypatch.setattr(mask_frames, "FeatureLimits", lambda: two)
     assert_same(run(clip, tiny_model), reference)
+
+
+def test_token_frames_far_apart_hear_what_those_close_together_do(tmp_path: Path) -> None:
+    """And what lies between them is not held in memory, nor what sounds longer than the picture."""
+    path = tmp_path / "long.mov"
+    sound = np.random.default_rng(7).uniform(-1, 1, (1, 400 * 8000)).astype(np.float32)
+    media_factory.make_clip(
+        path, size=(32, 32), fps=Fraction(1, 10), seconds=300, audio=sound, audio_codec="pcm_s16le", sample_rate=8000
+    )
+    info, times = decode.probe(path), [Fraction(n) for n in range(0, 300, 125)]
+    whole = decode.read_waveform(path, info, rate=None)
+    assert [len(group) for group in pipeline._close_together([Fraction(n) for n in range(130)])] == [60, 60, 10]
+    reader = pipeline.AudioReader(path, info, Sampling(Fraction(1, 125), None), mute=False)
+    for group in pipeline._close_together(times):
+        held = reader.during(group)
+        assert len(held.samples) <= 2 * pipeline.SOUND_SECONDS * 8000
+        for time in group:
+            assert np.array_equal(held.window(time), whole.window(time))
+    assert not reader.silent
+
+
+@pytest.mark.parametrize("apart", [1, 40, 70, 200])
+def test_silence_is_told_where_all_of_it_was_read(tmp_path: Path, apart: int) -> None:
+    path = tmp_path / "silent.mov"
+    media_factory.make_clip(
+        path,
+        size=(32, 32),
+        fps=Fraction(1, 10),
+        seconds=250,
+        audio="silence",
+        audio_codec="pcm_s16le",
+        sample_rate=8000,
+    )
+    reader = pipeline.AudioReader(path, decode.probe(path), Sampling(Fraction(1, apart), None), mute=False)
+    for group in pipeline._close_together([Fraction(n) for n in range(0, 250, apart)]):
+        reader.during(group)
+    assert reader.silent == (apart < 200)
+
+
+def test_sound_is_read_on_where_the_headers_end_too_early(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mov"
+    sound = np.random.default_rng(7).uniform(-1, 1, (1, 200 * 8000)).astype(np.float32)
+    media_factory.make_clip(
+        path, size=(32, 32), fps=Fraction(1, 10), seconds=150, audio=sound, audio_codec="pcm_s16le", sample_rate=8000
+    )
+    info = dataclasses.replace(decode.probe(path), duration=Fraction(3))
+    whole = decode.read_waveform(path, info, rate=None)
+    assert len(whole.samples) == 150 * 8000
+    reader = pipeline.AudioReader(path, info, Sampling(Fraction(1), None), mute=False)
+    for time in range(150):
+        held = reader.during([Fraction(time)])
+        assert len(held.samples) <= pipeline.SOUND_SECONDS * 8000
+        assert np.array_equal(held.window(Fraction(time)), whole.window(Fraction(time)))
 
 
 def test_mask_frames_between_token_frames_do_not_change_the_others(clip: Path, tiny_model: Any) -> None:

@@ -29,14 +29,20 @@ def sha256_of_rest(file: BinaryIO, progress: Progress = silent) -> str:
 
 
 class HashedWriter:
-    """A file to write to, and the SHA-256 of what was written so far."""
+    """A file to write to, and the SHA-256 of what was written so far. ``failure``: why it could not be written, for
+    libraries that raise something else then."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._digest = file, hashlib.sha256()
+        self.failure: OSError | None = None
 
     def write(self, data: bytes) -> int:
         self._digest.update(data)
-        return self._file.write(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.failure = self.failure or error
+            raise
 
     def flush(self) -> None:
         self._file.flush()

@@ -61,8 +61,9 @@ class Partial:
                 return self
             except BaseException as error:
                 self.close()
-                # whoever works beside this process takes the folders with it that it made and does not need
-                if not isinstance(error, FileNotFoundError) or attempt == _ATTEMPTS:
+                # whoever works beside this one takes the folders with it that it made and does not need; where that
+                # happens between ``mkdir`` being refused for one and its being looked at, the error is "File exists"
+                if not isinstance(error, FileNotFoundError | FileExistsError) or attempt == _ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")
 

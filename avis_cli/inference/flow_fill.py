@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avis_cli.inference.clean_masks import clean_mask
-from avis_cli.inference.clip_frames import ClipFrames
+from avis_cli.inference.clip_frames import ClipFrames, network_size
 from avis_cli.inference.segment_clip import ClipMasks
 from avis_cli.inference.track_accumulator import TrackAccumulator, encoded
 from avis_cli.progress import Progress, silent
@@ -31,7 +31,14 @@ Picture = NDArray[np.uint8]
 Field = NDArray[np.float32]
 """For each pixel of a frame where it was in another one, less where it is: (h, w, 2), x and y in pixels."""
 
+FLOW_SIDE = 240  # pixels
 _MARGIN = 2  # pixels around a mask that resampling may reach
+
+
+def flow_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width in pixels of the pictures that flow is taken of: the clip's own, or as much smaller as it takes
+    to have ``FLOW_SIDE`` on the shorter side. Larger ones cost more time than they gain."""
+    return network_size(height, width, min(FLOW_SIDE, height, width), max(height, width))
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ def fill_between(
 ) -> ClipMasks:
     """``found`` at some frames of a clip -> at every frame of it, ``drawn`` saying which are the network's own.
 
-    ``frames``: the same clip; its pictures at the network's size are what flow is taken of. A track sounds in between
+    ``frames``: the same clip, its pictures of ``flow_size``. A track sounds in between
     where ``found.sounding`` says, or, of a clip that was not gated, throughout. ``clean``: take specks and pinholes out
     of the masks in between, as out of the network's own.
     """

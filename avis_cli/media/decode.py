@@ -26,9 +26,9 @@ from avis_cli.media.frames import USUAL_STEP, FrameReader
 from avis_cli.media.packets import Damage
 from avis_cli.media.picture import Orientation
 from avis_cli.media.pictures import folder_identity, probe_pictures
-from avis_cli.media.waveform import read_waveform
+from avis_cli.media.waveform import read_peaks, read_waveform
 
-__all__ = ["DEFAULT_MAX_PIXELS", "FrameReader", "is_unchanged", "probe", "read_waveform"]
+__all__ = ["DEFAULT_MAX_PIXELS", "FrameReader", "is_unchanged", "probe", "read_peaks", "read_waveform"]
 
 
 def probe(

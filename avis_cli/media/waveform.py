@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
 from itertools import chain, groupby
@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 from av.container import InputContainer
+from numpy.typing import NDArray
 
 from avis_cli.errors import MediaError
 from avis_cli.media import packets, sound, streams
@@ -32,57 +33,127 @@ def read_waveform(
     start: Fraction = Fraction(0),
     end: Fraction | None = None,
     rate: int | None = SAMPLE_RATE,
+    within_picture: bool = False,
 ) -> Waveform:
     """The clip's sound from ``start`` to ``end`` (seconds of the clip's clock) as mono float32.
 
     It begins at the sample nearest to ``start`` and reaches to ``end``; without one, or where the sound is shorter, to
-    the end of the picture at most: there shorter sound is silent and longer sound is cut. Gaps are silent. ``rate``:
-    samples per second; None keeps the file's own. Down-mix and resampling are those of ``media.sound``. Memory is
-    about twice the result's.
+    the end of the picture at most: there shorter sound is silent and longer sound is cut. ``within_picture``: it is cut
+    there where ``end`` lies beyond it, too. Gaps are silent. ``rate``: samples per second; None keeps the file's own.
+    Down-mix and resampling are those of ``media.sound``. Memory is about twice the result's, however long the sound is.
     Raises MediaError where the clip has no sound or none of it can be decoded.
     """
     if start < 0 or (end is not None and end < start):
         raise ValueError(f"0 <= start <= end expected, got start {start}, end {end}")
+    cut = end is None or within_picture
+    with AudioDecoder(path, clip, start=Fraction(start), end=None if cut else end) as reader:
+        part = _Part(reader, path, Fraction(start))
+        target = rate or part.rate
+        last = _earlier(end, reader.picture_end(end) if cut else None)
+        limit = part.count_until(last, target)
+        samples = _joined(part.pieces(target, limit))
+        if limit is not None and len(samples) < limit:
+            last = last if cut else _earlier(end, reader.picture_end(end))
+            samples = _fitted(samples, part.count_until(last, target) or 0)
+    return Waveform(samples, target, Fraction(round(start * target), target))
+
+
+def read_peaks(
+    path: str | os.PathLike[str],
+    clip: ClipInfo,
+    *,
+    start: Fraction = Fraction(0),
+    end: Fraction | None = None,
+    rate: int = SAMPLE_RATE,
+    most: int,
+) -> Waveform:
+    """The clip's sound as a waveform that is only looked at, of ``most`` samples at most; cut where the picture ends.
+
+    As ``read_waveform`` reads it where that is no more. Longer sound comes in equal parts, of each the lowest and the
+    highest sample, at so much lower a rate; silence at its end is left out then. Errors as there.
+    """
     with AudioDecoder(path, clip, start=Fraction(start), end=end) as reader:
+        part = _Part(reader, path, Fraction(start))
+        last = _earlier(end, reader.picture_end(end))
+        parts = -(-(part.count_until(last, rate) or 0) // most)  # samples read for each one that is kept
+        if parts <= 1:
+            limit = part.count_until(last, rate)
+            samples = _joined(part.pieces(rate, limit))
+            samples = samples if limit is None else _fitted(samples, limit)
+        else:
+            rate = max(rate // parts, 1)
+            samples = _joined(_extremes(part.pieces(rate * parts, most * parts), 2 * parts))
+    return Waveform(samples, rate, Fraction(round(start * rate), rate))
+
+
+def _joined(pieces: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Pieces (N,) one after another; of the many small ones that a resampler gives only the numbers are kept."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece.tobytes()
+    return np.frombuffer(held, np.float32)
+
+
+def _fitted(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """``samples`` cut, or followed by silence, to ``length``."""
+    if len(samples) == length:
+        return samples
+    fitted = np.zeros(length, np.float32)  # what nobody writes to takes no memory
+    fitted[: len(samples)] = samples[:length]
+    return fitted
+
+
+def _extremes(pieces: Iterable[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:
+    """Of every ``size`` samples the lowest and the highest; fewer than that at the end are left out."""
+    rest = np.zeros(0, np.float32)
+    for piece in pieces:
+        rest = np.concatenate([rest, piece])
+        whole = rest[: len(rest) // size * size].reshape(-1, size)
+        rest = rest[whole.size :]
+        if len(whole):
+            yield np.stack([whole.min(axis=1), whole.max(axis=1)], axis=1).ravel()
+
+
+def _earlier(one: Fraction | None, other: Fraction | None) -> Fraction | None:
+    return min((time for time in (one, other) if time is not None), default=None)
+
+
+class _Part:
+    """A clip's sound from ``start`` on; ``rate``: the file's own. Raises MediaError where nothing can be decoded."""
+
+    def __init__(self, reader: AudioDecoder, path: str | os.PathLike[str], start: Fraction) -> None:
         frames = reader.frames()
         opening = next(frames, None)
         if opening is None:
             raise MediaError("its sound cannot be decoded", hint="--allow-silent goes by the picture alone", file=path)
-        own, layout = opening[1].sample_rate, opening[1].layout
-        target = rate or own
+        self.rate, layout = opening[1].sample_rate, opening[1].layout
+        self._start, self._begin = start, reader.begin
+        self._frames = sound.unify_layout(chain([opening], frames), self.rate, layout)
+
+    def count_until(self, time: Fraction | None, rate: int) -> int | None:
+        """How many samples there are until ``time``, None where that is."""
+        return None if time is None else max(round(time * rate) - round(self._start * rate), 0)
+
+    def pieces(self, rate: int, limit: int | None) -> Iterator[NDArray[np.float32]]:
+        """Mono samples (N,) in -1..1 at ``rate``, ``limit`` of them at most; may be called once."""
         # whole seconds fall on a sample at any rate: a window comes out as it does in the whole
-        even = sound.unify_layout(chain([opening], frames), own, layout)
         blocks = sound.place_on_clock(
-            ((time, sound.to_mono(frame)) for time, frame in even), own, Fraction(reader.begin)
+            ((time, sound.to_mono(frame)) for time, frame in self._frames), self.rate, Fraction(self._begin)
         )
-        skip = round(start * target) - reader.begin * target
-        limit = None if end is None else max(round(end * target) - round(start * target), 0)
-        pieces, length = [], 0
-        for block in sound.resample(blocks, own, target):
+        skip, length = round(self._start * rate) - self._begin * rate, 0
+        for block in sound.resample(blocks, self.rate, rate):
             piece = block[0, skip:] if limit is None else block[0, skip : skip + limit - length]
             skip = max(skip - block.shape[1], 0)
             length += len(piece)
-            pieces.append(piece)
+            yield np.clip(piece, -1, 1)
             if length == limit:
-                break
-        reach = limit
-        if length != limit and reader.picture_end is not None:
-            reach = max(round(reader.picture_end * target) - round(start * target), 0)
-            reach = reach if limit is None else min(reach, limit)
-    samples = np.zeros(length if reach is None else reach, np.float32)
-    filled = 0
-    for piece in pieces:
-        piece = piece[: len(samples) - filled]
-        np.clip(piece, -1, 1, out=samples[filled : filled + len(piece)])
-        filled += len(piece)
-    return Waveform(samples, target, Fraction(round(start * target), target))
+                return
 
 
 class AudioDecoder:
     """Decoded blocks of a clip's sound with their times on the picture's clock; a context manager, read once.
 
-    ``begin``: the whole second, at or before ``start``, from which on the blocks are of use. ``picture_end``: where
-    the picture ends by its packets' timestamps (seconds), known once the blocks have come to the end of the file.
+    ``begin``: the whole second, at or before ``start``, from which on the blocks are of use.
     """
 
     def __init__(
@@ -100,7 +171,7 @@ class AudioDecoder:
         self._clip = clip
         self._start, self._end = start, end
         self.begin = max(int(start) - _LEAD, 0)
-        self.picture_end: Fraction | None = None
+        self._seeking = False
         self._open = ExitStack()
 
     def __enter__(self) -> AudioDecoder:
@@ -112,46 +183,69 @@ class AudioDecoder:
     def frames(self) -> Iterator[tuple[Fraction | None, av.AudioFrame]]:
         """(clip time or None, block) in file order, up to the first block well after ``end``."""
         if self.begin > 0:
-            blocks = self._frames(seeking=True)
+            self._seeking = True
+            blocks = self._frames()
             first = next(blocks, None)
             if first is not None and first[0] is not None and first[0] <= self._start:
                 return chain([first], blocks)
-        return self._frames(seeking=False)
+        self._seeking = False
+        return self._frames()
 
-    def _frames(self, seeking: bool) -> Iterator[tuple[Fraction | None, av.AudioFrame]]:
+    def picture_end(self, until: Fraction | None = None) -> Fraction | None:
+        """Where the picture ends by its packets' timestamps (seconds of the clip's clock), None if it has none; by the
+        clip's duration where the sound is in another file.
+
+        Nothing beyond ``until`` is looked at: then it is some time from there on. To be asked after ``frames``.
+        """
+        if not self._sound.holds_picture:
+            return self._clip.duration
+        if self._clip.video_stream is None:
+            return None
+        end = self._find_picture_end(until, self._seeking)
+        return self._find_picture_end(until, False) if end is None and self._seeking else end
+
+    def _frames(self) -> Iterator[tuple[Fraction | None, av.AudioFrame]]:
         self._open.close()
-        clip, sound_file = self._clip, self._sound
-        has_picture = sound_file.holds_picture
-        self.picture_end = None if has_picture else clip.duration
-        container = self._open.enter_context(open_media(self._path, identity=sound_file.identity))
+        container = self._open.enter_context(open_media(self._path, identity=self._sound.identity))
         stream: Any = container.streams.audio[self._index]
-        seen = clip.video_stream if has_picture else None
-        picture: Any = None if seen is None else container.streams[seen]
-        if seeking and not seek(container, stream, sound_file.origin + self.begin):
+        if self._seeking and not seek(container, stream, self._sound.origin + self.begin):
             return
         damage = Damage()
-        for packet in chain(packets.demux(container, [s for s in (stream, picture) if s is not None], damage), [None]):
+        for packet in chain(packets.demux(container, self._streams(container), damage), [None]):
             if packet is not None and packet.stream_index != stream.index:
-                self._see_picture(packet, picture)
                 continue
             # a damaged stretch of sound is silence: unlike a picture it hides nothing that comes later
             for frame in packets.decode_packet(stream, packet, damage):
                 stamp = packets.timestamp(frame, stream)
-                time = None if stamp is None else stamp - sound_file.origin
+                time = None if stamp is None else stamp - self._sound.origin
                 if self._end is not None and time is not None and time > self._end + _BEYOND:
                     return
                 if frame.samples and frame.sample_rate > 0:
                     yield time, frame
 
-    def _see_picture(self, packet: av.Packet, picture: Any) -> None:
-        rate = self._clip.frame_rate
-        step = 1 / rate if rate else USUAL_STEP
-        last = self.picture_end
-        stamp = packets.timestamp(packet, picture)
-        time = (last or Fraction(0)) if stamp is None else stamp - self._clip.origin
-        if time < (last or self._start) + LEAP:
-            span = (packet.duration or 0) * Fraction(picture.time_base) or step
-            self.picture_end = max(last or Fraction(0), time + span)
+    def _streams(self, container: InputContainer) -> list[Any]:
+        """The sound, and the picture where it is in the same file."""
+        seen = self._clip.video_stream if self._sound.holds_picture else None
+        return [container.streams.audio[self._index], *([] if seen is None else [container.streams[seen]])]
+
+    def _find_picture_end(self, until: Fraction | None, seeking: bool) -> Fraction | None:
+        clip, last = self._clip, None
+        step = 1 / clip.frame_rate if clip.frame_rate else USUAL_STEP
+        with open_media(self._path, identity=clip.identity) as container:
+            stream, picture = self._streams(container)
+            if seeking:
+                seek(container, stream, clip.origin + self.begin)
+            for packet in packets.demux(container, [stream, picture], Damage()):
+                if packet.stream_index != picture.index:
+                    continue
+                stamp = packets.timestamp(packet, picture)
+                time = (last or Fraction(0)) if stamp is None else stamp - clip.origin
+                if time < (last or self._start) + LEAP:
+                    span = (packet.duration or 0) * Fraction(picture.time_base) or step
+                    last = max(last or Fraction(0), time + span)
+                if until is not None and last is not None and last >= until:
+                    break
+        return last
 
 
 def seek(container: InputContainer, stream: Any, time: Fraction) -> bool:

@@ -127,8 +127,10 @@ class ClipResult:
     ``times``: seconds from the clip's first frame, one per mask frame, rising; ``tracks``: ids from 1 in falling score,
     each with one mask or None per mask frame; ``tool``: what made the result, and its version; ``options``: the
     settings that decided it (``SegmentOptions.recorded``), None where they are not known; ``token_frames``: how many
-    objects sound in each token frame, in order, none from a model that does not count; ``video``: path of the clip,
-    None where it is not known, which no file holds and ``==`` leaves alone.
+    objects sound in each token frame, in order, none from a model that does not count; ``network_frames``: places in
+    ``times`` of the mask frames whose masks the network drew, the others being carried from these along the motion of
+    the picture, None where it drew all; ``video``: path of the clip, None where it is not known, which no file holds
+    and ``==`` leaves alone.
     """
 
     source: Source
@@ -139,6 +141,7 @@ class ClipResult:
     tool: str = f"avis-cli {__version__}"
     options: Mapping[str, Any] | None = None
     token_frames: tuple[TokenFrame, ...] = ()
+    network_frames: tuple[int, ...] | None = None
     video: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -146,6 +149,8 @@ class ClipResult:
         object.__setattr__(self, "categories", tuple((int(id), name) for id, name in self.categories))
         object.__setattr__(self, "times", tuple(float(time) for time in self.times))
         object.__setattr__(self, "tracks", tuple(self.tracks))
+        if self.network_frames is not None:
+            object.__setattr__(self, "network_frames", tuple(int(place) for place in self.network_frames))
         for track in self.tracks:
             if len(track.masks) != len(self.times):
                 raise ValueError(f"track {track.id} has {len(track.masks)} masks for {len(self.times)} mask frames")
@@ -304,6 +309,7 @@ class ClipResult:
         return {
             **description.describe_result(self, FORMAT, VERSION),
             **({"token_frames": counted} if counted else {}),
+            **({} if self.network_frames is None else {"network_frames": list(self.network_frames)}),
             "tracks": [track.to_dict() for track in self.tracks],
         }
 
@@ -338,8 +344,10 @@ class ClipResult:
             ids.add(track.id)
             tracks.append(track)
         model, tool, options = description.read_model(top.key("model")), top.key("tool"), description.read_options(top)
-        named = tuple(categories.items())
-        return cls(source, model, named, times, tuple(tracks), tool.text(), options, _read_token_frames(top))
+        return cls(
+            source, model, tuple(categories.items()), times, tuple(tracks), tool.text(), options,
+            _read_token_frames(top), _read_network_frames(top, len(times)),
+        )  # fmt: skip
 
 
 def _read_token_frames(top: Node) -> tuple[TokenFrame, ...]:
@@ -357,6 +365,21 @@ def _read_token_frames(top: Node) -> tuple[TokenFrame, ...]:
             count.refuse("probabilities that sum to 1", got=f"a sum of {none + one + several:g}")
         frames.append(TokenFrame(seconds, (none, one, several)))
     return tuple(frames)
+
+
+def _read_network_frames(top: Node, length: int) -> tuple[int, ...] | None:
+    """Places that rise, each that of a mask frame; None where the network drew all."""
+    if not top.has("network_frames") or top.key("network_frames").is_null:
+        return None
+    places: list[int] = []
+    for node in top.key("network_frames").items():
+        place = node.integer(0)
+        if place >= length:
+            node.refuse(f"one of the {length} mask frames from 0", got=str(place))
+        if places and place <= places[-1]:
+            node.refuse(f"more than {places[-1]}, the place before it", got=str(place))
+        places.append(place)
+    return tuple(places)
 
 
 def _read_track(node: Node, categories: dict[int, str], source: Source, length: int) -> Track:

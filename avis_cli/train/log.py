@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from avis_cli.files.atomic import output_file
+from avis_cli.files.atomic import cannot_write, output_file
 from avis_cli.files.numbers import whole_number
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+_REMEDY = "choose another --out"
 
 FIELDS = ("step", "phase", "name", "value")
 
@@ -25,33 +28,45 @@ class RunLog:
     """
 
     def __init__(self, folder: Path, *, after: int = 0) -> None:
-        path = folder / "log.csv"
+        path = self._path = folder / "log.csv"
         kept = [row for row in read_log(path) if _is_up_to(row.get("step"), after)] if after else []
         with (
-            output_file(path, overwrite=True, remedy="choose another --out") as part,
+            output_file(path, overwrite=True, remedy=_REMEDY) as part,
             open(part, "w", newline="", encoding="utf-8") as file,
         ):
             table = csv.DictWriter(file, FIELDS)
             table.writeheader()
             table.writerows(kept)
-        self._file = open(path, "a", newline="", encoding="utf-8")  # noqa: SIM115
-        self._table = csv.writer(self._file)
-        self._events = _event_writer(folder, after)
+        with self._refusals_told():
+            self._file = open(path, "a", newline="", encoding="utf-8")  # noqa: SIM115
+            self._table = csv.writer(self._file)
+            self._events = _event_writer(folder, after)
 
     def write(self, step: int, phase: str, values: Mapping[str, float]) -> None:
-        """One row for each of ``values``."""
-        self._table.writerows((step, phase, name, f"{value:.6g}") for name, value in values.items())
-        self._file.flush()
-        if self._events is not None:
-            for name, value in values.items():
-                self._events.add_scalar(f"{phase}/{name}", value, step)
-            self._events.flush()
+        """One row for each of ``values``. Raises OutputError where the system refuses, on a full disk for one."""
+        with self._refusals_told():
+            self._table.writerows((step, phase, name, f"{value:.6g}") for name, value in values.items())
+            self._file.flush()
+            if self._events is not None:
+                for name, value in values.items():
+                    self._events.add_scalar(f"{phase}/{name}", value, step)
+                self._events.flush()
 
     def close(self) -> None:
-        """Finish both files."""
-        self._file.close()
-        if self._events is not None:
-            self._events.close()
+        """Finish both files. Raises OutputError where the system refuses what was left to write."""
+        with self._refusals_told():
+            try:
+                self._file.close()
+            finally:
+                if self._events is not None:
+                    self._events.close()
+
+    @contextmanager
+    def _refusals_told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise cannot_write(error, self._path, _REMEDY) from error
 
 
 def _is_up_to(step: str | None, last: int) -> bool:

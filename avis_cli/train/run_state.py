@@ -100,7 +100,12 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     ):
         file.write(bytes(_HEADER))
         payload = HashedWriter(file)
-        torch.save(state, cast("IO[bytes]", payload))
+        try:
+            torch.save(state, cast("IO[bytes]", payload))
+        except RuntimeError as error:  # what PyTorch makes of a full disk
+            if payload.failure is None:
+                raise
+            raise payload.failure from error
         file.seek(0)
         file.write(_MAGIC + payload.sha256.encode() + b"\n")
 

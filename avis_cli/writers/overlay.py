@@ -10,7 +10,7 @@ from pathlib import Path
 
 from avis_cli.errors import MediaError
 from avis_cli.media.clip_info import SAMPLE_RATE, ClipInfo, Frame, Waveform
-from avis_cli.media.decode import FrameReader, read_waveform
+from avis_cli.media.decode import FrameReader, read_peaks
 from avis_cli.media.encode import write_video
 from avis_cli.media.prefetch import prefetch
 from avis_cli.progress import Progress, silent
@@ -86,7 +86,8 @@ def overlay_waveform(clip: ClipInfo, *, start: Fraction = Fraction(0), end: Frac
         return None
     seconds = max(float((end or clip.duration) - start), 1.0)
     rate = int(min(max(_MAX_SAMPLES / seconds, _MIN_RATE), SAMPLE_RATE))
-    return read_waveform(clip.file, clip, start=start, end=end, rate=rate)
+    # twice as many: the headers that the rate goes by may be wrong, and past half an hour it falls no further
+    return read_peaks(clip.file, clip, start=start, end=end, rate=rate, most=2 * _MAX_SAMPLES)
 
 
 def overlay_span(result: ClipResult, clip: ClipInfo) -> tuple[Fraction, Fraction | None]:

@@ -376,7 +376,7 @@ def quick(tiny_model: Any, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("step", ["listening and looking", "drawing masks", "masks", "drawing the overlay"])
-@pytest.mark.parametrize("change", ["grows", "touched", "replaced", "removed"])
+@pytest.mark.parametrize("change", ["grows", "cut short", "touched", "replaced", "removed"])
 def test_a_file_that_changes_while_it_is_read_is_refused(
     quick: None,
     videos: Path,
@@ -400,6 +400,8 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
         if change == "grows":
             with open(source, "ab") as file:
                 file.write(bytes(1000))
+        elif change == "cut short":
+            os.truncate(source, source.stat().st_size // 2)
         elif change == "touched":
             os.utime(source, ns=(0, source.stat().st_mtime_ns + 1000))
         elif change == "replaced":

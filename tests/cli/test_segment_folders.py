@@ -460,6 +460,15 @@ def test_own_results_inside_the_folder_of_inputs_are_no_input(run: Run, videos: 
     assert tree(out) == before
 
 
+def test_a_folder_that_is_input_and_output_is_worked_on_once(run: Run, videos: Path) -> None:
+    code, printed, _ = run(videos, "-o", videos, "--only", "overlay")
+    assert (code, printed.splitlines()) == (0, [f"{videos / name}.avis" for name in NAMES])
+    before = tree(videos)
+    code, printed, _ = run(videos, "-o", videos, "--only", "overlay", "--skip-existing")
+    assert (code, printed.splitlines()) == (0, [f"{videos / name}.avis" for name in NAMES])
+    assert tree(videos) == before
+
+
 def test_errors_without_a_file_are_given_the_inputs_name(
     run: Run, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

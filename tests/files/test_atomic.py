@@ -186,6 +186,37 @@ def test_a_folder_above_that_vanishes_meanwhile_is_made_again(
     assert got(tmp_path / "out" / "clip.mp4") == "new"
 
 
+@BOTH
+def test_a_folder_above_that_vanishes_while_it_is_looked_at_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: Output
+) -> None:
+    original = os.mkdir
+    removed: list[Path] = []
+
+    def mkdir(path: Path, *arguments: Any) -> None:
+        try:
+            original(path, *arguments)
+        except FileExistsError:
+            if len(removed) < 2:
+                removed.append(Path(path))
+                os.rmdir(path)  # another thread made it, needs it no longer and finds it empty
+            raise
+
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    fill(output, tmp_path / "out" / "clip.mp4")
+    assert removed == [tmp_path / "out"]
+    assert got(tmp_path / "out" / "clip.mp4") == "new"
+
+
+@BOTH
+def test_a_file_in_the_place_of_the_folder_above_is_told(tmp_path: Path, output: Output) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="cannot be written: "):
+        fill(output, tmp_path / "file" / "clip.mp4")
+    assert (tmp_path / "file").read_text() == "x"
+
+
 class TestTree:
     def test_an_empty_folder_may_be_used(self, tmp_path: Path) -> None:
         (tmp_path / "clip").mkdir()

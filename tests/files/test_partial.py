@@ -109,6 +109,23 @@ def test_this_process_keeps_its_own(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
+@pytest.mark.parametrize("seconds", [-1e9, 1e9])
+def test_a_clock_that_jumps_neither_keeps_leftovers_nor_loses_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """Where locks work, times say nothing: neither those of files nor what time it is."""
+    die(tmp_path / "clip", [])
+    age(tmp_path, seconds)
+    with at_work(tmp_path / "clip", []) as living:  # removes the leftovers first
+        assert names(tmp_path) == {living, f"{living}.~lock"}
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + seconds)
+        age(tmp_path, -seconds)
+        remove_leftovers(tmp_path / "clip")
+        assert (tmp_path / living / "half").exists()
+    assert names(tmp_path) == {"clip"}
+
+
 def test_other_destinations_are_not_touched(tmp_path: Path) -> None:
     die(tmp_path / "clip", [])
     before = names(tmp_path)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import tracemalloc
 import wave
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,13 +14,13 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media_factory import CLICK_EVERY, click_times, make_clip
+from media_factory import CLICK_EVERY, click_times, make_clip, spread_sound
 from scipy.io import wavfile
 
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.media import sound
 from avis_cli.media.clip_info import Waveform
-from avis_cli.media.decode import probe, read_waveform
+from avis_cli.media.decode import probe, read_peaks, read_waveform
 from avis_cli.media.waveform import read_sound
 
 NTSC = Fraction(30_000, 1001)
@@ -285,3 +288,90 @@ def test_every_kind_of_wav_gives_the_samples_that_are_in_it(tmp_path: Path, kind
 def test_floats_beyond_full_scale_are_bounded(tmp_path: Path) -> None:
     wavfile.write(tmp_path / "sound.wav", 16_000, np.array([0.5, 1.5, -7.0, np.nan], dtype=np.float32))
     assert read_sound(tmp_path / "sound.wav").samples.tolist() == [0.5, 1.0, -1.0, 0.0]
+
+
+def longer_sound(folder: Path, times: Iterable[Fraction | float]) -> Path:
+    """A clip with a second of picture and a packet of sound at each of ``times``."""
+    make_clip(folder / "short.mkv", size=(32, 32), fps=5, seconds=1, audio="tone")
+    spread_sound(folder / "short.mkv", folder / "clip.mkv", times)
+    return folder / "clip.mkv"
+
+
+def peak_memory(work: Callable[[], object]) -> int:
+    """The most bytes that Python and NumPy hold at once while ``work`` is done."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+LONG = [Fraction(1024 * n, 48_000) for n in range(4_000)]  # 85 seconds
+LEAPS = [Fraction(1024 * n, 48_000) + 3000 * (n // 10) for n in range(100)]  # seven hours
+
+
+@pytest.mark.parametrize("times", [LONG, LEAPS], ids=["long", "leaps"])
+@pytest.mark.parametrize("rate", [16_000, None])
+def test_sound_beyond_the_picture_takes_no_memory(tmp_path: Path, times: list[Fraction], rate: int | None) -> None:
+    path = longer_sound(tmp_path, times)
+    clip = probe(path)
+    waveforms: list[Waveform] = []
+    for how in ({}, {"end": Fraction(20), "within_picture": True}):
+        peak = peak_memory(lambda how=how: waveforms.append(read_waveform(path, clip, rate=rate, **how)))
+        assert peak < 4e6
+    for waveform in waveforms:
+        assert len(waveform.samples) == waveform.sample_rate
+        assert waveform.samples.any()
+    assert peak_memory(lambda: read_peaks(path, clip, most=1 << 20)) < 4e6
+
+
+def test_sound_beyond_the_picture_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = longer_sound(tmp_path, LONG)
+    clip, original = probe(path), sound.to_mono
+    decoded: list[int] = []
+
+    def to_mono(*frames: av.AudioFrame) -> sound.Samples:
+        decoded.append(sum(frame.samples for frame in frames))
+        return original(*frames)
+
+    monkeypatch.setattr(sound, "to_mono", to_mono)
+    for read_sound_of in (read_waveform, functools.partial(read_peaks, most=1000)):
+        decoded.clear()
+        read_sound_of(path, clip)
+        assert 40_000 <= sum(decoded) < 2 * 48_000
+
+
+def test_within_the_picture_sound_is_cut_where_either_ends(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    make_clip(path, size=(32, 32), seconds=3, audio="tone", audio_seconds=5)
+    whole = read(path, rate=None).samples
+    assert len(whole) == 3 * 48_000
+    for end in (2, 3, 4, 6):
+        cut = read(path, rate=None, end=Fraction(end), within_picture=True).samples
+        assert np.array_equal(cut, whole[: end * 48_000])
+    assert len(read(path, rate=None, end=Fraction(4)).samples) == 4 * 48_000
+
+
+def test_peaks_are_the_sound_while_it_is_short_and_its_extremes_when_it_is_long(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mov"
+    wave = np.random.default_rng(7).uniform(-1, 1, (1, 64_000)).astype(np.float32)
+    make_clip(path, size=(32, 32), seconds=4, audio=wave, audio_codec="pcm_f32le", sample_rate=16_000)
+    clip = probe(path)
+    assert np.array_equal(read_peaks(path, clip, most=64_000).samples, wave[0])
+    for start, end, most, parts in ((0, None, 63_999, 2), (1, None, 16_000, 3), (0, 2, 1000, 32)):
+        peaks = read_peaks(path, clip, start=Fraction(start), end=None if end is None else Fraction(end), most=most)
+        assert (peaks.sample_rate, peaks.start) == (16_000 // parts, start)
+        assert len(peaks.samples) <= most
+        if 16_000 % parts == 0:  # else the sound is resampled first
+            groups = wave[0, start * 16_000 : (end or 4) * 16_000].reshape(-1, 2 * parts)
+            expected = np.stack([groups.min(axis=1), groups.max(axis=1)], axis=1).ravel()
+            assert np.array_equal(peaks.samples, expected)
+
+
+def test_peaks_of_a_very_long_picture_are_few(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mkv"
+    make_clip(path, size=(32, 32), times=[Fraction(0), Fraction(1800), Fraction(3600)], audio="tone", audio_seconds=2)
+    peaks = read_peaks(path, probe(path), rate=1000, most=1000)
+    assert peaks.sample_rate == 1  # an hour and a half
+    assert len(peaks.samples) <= 1000

@@ -108,6 +108,31 @@ def test_counts_that_cannot_be_are_refused(frames: Any, message: str) -> None:
         ClipResult.from_json(json.dumps({**example().to_dict(), "token_frames": frames}))
 
 
+def test_which_masks_are_carried_is_kept() -> None:
+    result = example(network_frames=(0, 2))
+    document = json.loads(result.to_json())
+    assert list(document)[-2:] == ["network_frames", "tracks"]
+    assert document["network_frames"] == [0, 2]
+    assert ClipResult.from_json(result.to_json()) == result
+    assert ClipResult.from_json(json.dumps({**document, "network_frames": None})).network_frames is None
+    assert "network_frames" not in example().to_dict(), "the network drew all"
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        ([0, 3], r"network_frames\[1\] is 3, expected one of the 3 mask frames from 0"),
+        ([1, 1], r"network_frames\[1\] is 1, expected more than 1"),
+        ([-1], r"network_frames\[0\] is -1"),
+        ([0.5], r"network_frames\[0\] is 0.5"),
+        ("0", "network_frames is"),
+    ],
+)
+def test_places_that_cannot_be_are_refused(places: Any, message: str) -> None:
+    with pytest.raises(AnnotationError, match=message):
+        ClipResult.from_json(json.dumps({**example().to_dict(), "network_frames": places}))
+
+
 def test_a_result_without_tracks_and_sound_round_trips() -> None:
     silent = Source("clip.mp4", WIDTH, HEIGHT, 0, 0.04, None, None)
     result = example(source=silent, times=(), tracks=())

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from avis_cli.errors import OutputError
+from avis_cli.train import log as log_module
 from avis_cli.train.log import RunLog, read_log
 
 
@@ -58,3 +60,22 @@ def test_without_tensorboard_there_is_the_table_alone(tmp_path: Path, monkeypatc
 
 def test_a_log_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert read_log(tmp_path / "log.csv") == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files cannot be limited there")
+def test_a_disk_that_fills_up_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    monkeypatch.setattr(log_module, "_event_writer", lambda folder, after: None)
+    log = RunLog(tmp_path)
+    log.write(1, "training", {"loss": 1.0})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "log.csv").stat().st_size + 3, hard))
+    try:
+        with pytest.raises(OutputError, match="cannot be written: File too large; choose another --out"):
+            log.write(2, "training", {"loss": 2.0})
+        with pytest.raises(OutputError):
+            log.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [row["step"] for row in read_log(tmp_path / "log.csv")] == ["1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,21 @@ def test_a_checkpoint_with_one_byte_flipped_anywhere_or_cut_short_is_called_dama
         path.write_bytes(whole[:length])
         with pytest.raises(WeightsError, match="damaged"):
             read_checkpoint(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files cannot be limited there")
+def test_a_disk_that_fills_up_is_told_and_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    import resource
+
+    path = tmp_path / "checkpoint.pt"
+    write_checkpoint(path, {"step": 1})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(OutputError, match="cannot be written: File too large") as caught:
+            write_checkpoint(path, {"step": 2, "weights": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.file == str(path)
+    assert read_checkpoint(path) == {"step": 1}
+    assert [item.name for item in tmp_path.iterdir()] == ["checkpoint.pt"]
