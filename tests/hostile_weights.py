@@ -62,10 +62,19 @@ def hostile_files() -> Iterator[tuple[str, str, Write]]:
         yield name, ".pth", write
 
 
+def _writing(write: Callable[..., object], *content: Any, **more: Any) -> Write:
+    """``write`` with what comes after the path."""
+
+    def to(path: Path) -> None:
+        write(path, *content, **more)
+
+    return to
+
+
 def _descriptions() -> Iterator[tuple[str, Write]]:
     """Configurations with one field changed, and texts that are none."""
     for number, (name, value) in enumerate(_changes()):
-        yield f"config-{number}-{name}", lambda path, name=name, value=value: _write_config(path, _changed(name, value))
+        yield f"config-{number}-{name}", _writing(_write_changed, name, value)
     text = sound_metadata()["config"]
     for name, config in {
         "empty": "", "null": "null", "number": "7", "list": "[]", "text": '"x"', "open": "{", "deep": "[" * 100_000,
@@ -74,7 +83,7 @@ def _descriptions() -> Iterator[tuple[str, Write]]:
         "twice": text.replace('"fps": 1', '"fps": 1, "fps": 1'), "unknown": text.replace('"fps"', '"' + "f" * 90_000),
         "newline": text.replace('"fps": 1', '"f\\nps": 1'), "half": text.replace('"bell"', '"\\ud800"'),
     }.items():  # fmt: skip
-        yield f"config-text-{name}", lambda path, config=config: _write_config(path, config)
+        yield f"config-text-{name}", _writing(_write_config, config)
 
 
 def _changes() -> Iterator[tuple[str, Any]]:
@@ -88,8 +97,9 @@ def _changes() -> Iterator[tuple[str, Any]]:
         yield name, HUGE
         yield name, -1
         yield name, True
+    others: tuple[Any, ...] = (1.5, "6", None, [6], {}, 10**300)
     for name in ("encoder_layers", "width"):
-        for value in (1.5, "6", None, [6], {}, 10**300):
+        for value in others:
             yield name, value
     for name in ("fps", "width", "heads", "window", "frame_queries", "norm_groups", "frame_layers", "size_divisor"):
         yield name, 0
@@ -106,13 +116,14 @@ def _changes() -> Iterator[tuple[str, Any]]:
     yield "pixel_std", [1e308, 1.0, None]
     yield "lateral_widths", [8]
     yield "lateral_widths", [HUGE, 8]
-    for backbone in (
+    backbones: tuple[dict[str, Any], ...] = (
         {"kind": "resnet", "depths": [HUGE, 4, 6, 3]}, {"kind": "resnet", "depths": [64, 64, 64, 64]},
         {"kind": "resnet", "depths": [1]}, {"kind": "swin", "window": 10_000}, {"kind": "swin", "width": HUGE},
         {"kind": "swin", "heads": [7, 7, 7, 7]}, {"kind": "swin", "depths": [64] * 4, "width": 1024}, {"kind": []},
         {"kind": "small-resnet", "norm_groups": 0}, {"kind": "small-resnet", "widths": [4096] * 5},
         {"kind": "small-resnet", "surplus": 1}, {},
-    ):  # fmt: skip
+    )  # fmt: skip
+    for backbone in backbones:
         yield "backbone", backbone
     # each in its range, and far too much together
     yield "feed_forward", 32_768
@@ -128,7 +139,19 @@ def _changed(name: str, value: Any) -> str:
 
 
 def _write_config(path: Path, text: str) -> None:
-    write_safetensors(path, {**sound_metadata(), "config": text})
+    _write_metadata(path, {"config": text})
+
+
+def _write_changed(path: Path, name: str, value: Any) -> None:
+    _write_config(path, _changed(name, value))
+
+
+def _write_metadata(path: Path, change: dict[str, str]) -> None:
+    write_safetensors(path, {**sound_metadata(), **change})
+
+
+def _write_pickle(path: Path, content: Any, **more: Any) -> None:
+    torch.save(content, path, **more)
 
 
 def _metadata() -> Iterator[tuple[str, Write]]:
@@ -136,7 +159,7 @@ def _metadata() -> Iterator[tuple[str, Write]]:
         "family-unknown": {"family": "none\x1b[2J\n"}, "family-long": {"family": "f" * 1_000_000},
         "preset-unknown": {"preset": "p" * 1_000_000}, "preset-other": {"preset": "avism-r50-in"},
     }.items():  # fmt: skip
-        yield f"metadata-{name}", lambda path, change=change: write_safetensors(path, {**sound_metadata(), **change})
+        yield f"metadata-{name}", _writing(_write_metadata, change)
     newer = json.dumps({"__metadata__": {"avis": json.dumps({"format_version": "9" * 100_000})}}).encode()
     yield "metadata-version", lambda path: write_raw(path, newer)
     released = {"preset": "avism-swinl-in"}
@@ -146,7 +169,7 @@ def _metadata() -> Iterator[tuple[str, Write]]:
         "twice": '{"preset": "a", "preset": "b"}',
     }.items():  # fmt: skip
         header = json.dumps({"__metadata__": {"avis": text}}).encode()
-        yield f"metadata-text-{name}", lambda path, header=header: write_raw(path, header)
+        yield f"metadata-text-{name}", _writing(write_raw, header)
 
 
 def _f32(first: int, last: int, *shape: Any) -> dict[str, Any]:
@@ -189,7 +212,7 @@ def _headers() -> Iterator[tuple[str, Write]]:
         entries[f"dtype-{dtype}"] = ({"a": {"dtype": dtype, "shape": [1], "data_offsets": [0, size]}}, size)
     for name, (content, size) in entries.items():
         header = json.dumps(content).encode()
-        yield f"header-{name}", lambda path, header=header, size=size: write_raw(path, header, bytes(size))
+        yield f"header-{name}", _writing(write_raw, header, bytes(size))
     for name, (header, length) in {
         "claims-2-63": (b"{}", 2**63), "claims-99-mb": (b"{}", 99_000_000), "list": (b"[1]", None), "zero": (b"", 0),
         "deep": (b"[" * 1_000_000, None), "digits": (b'{"a": ' + b"9" * 100_000 + b"}", None),
@@ -198,7 +221,7 @@ def _headers() -> Iterator[tuple[str, Write]]:
         "metadata-number": (b'{"__metadata__": {"x": 1e999}}', None), "metadata-list": (b'{"__metadata__": []}', None),
         "spaces": (b" " * 99_000_000 + b"{}", None),
     }.items():  # fmt: skip
-        yield f"header-{name}", lambda path, header=header, length=length: write_raw(path, header, length=length)
+        yield f"header-{name}", _writing(write_raw, header, length=length)
     yield "header-of-99-mb", _write_large_header
 
 
@@ -218,7 +241,7 @@ def _tensors_that_do_not_fit() -> Iterator[tuple[str, Write]]:
         "beyond-float32": torch.full((4, 16), 1e300, dtype=torch.float64), "scalar": torch.tensor(1.0),
     }.items():  # fmt: skip
         changed = {**whole, name: tensor}
-        yield f"tensor-{case}", lambda path, changed=changed: write_safetensors(path, sound_metadata(), changed)
+        yield f"tensor-{case}", _writing(write_safetensors, sound_metadata(), changed)
     without = {key: tensor for key, tensor in whole.items() if key != name}
     yield "tensor-missing", lambda path: write_safetensors(path, sound_metadata(), without)
     yield "tensor-none", lambda path: write_safetensors(path, sound_metadata(), {})
@@ -253,16 +276,13 @@ def _pickles() -> Iterator[tuple[str, Write]]:
         "nan": {"a": torch.tensor([torch.nan])},
     }
     for name, content in contents.items():
-        yield f"pickle-{name}", lambda path, content=content: torch.save(content, path)
-        yield (
-            f"pickle-old-{name}",
-            lambda path, content=content: torch.save(content, path, _use_new_zipfile_serialization=False),
-        )
+        yield f"pickle-{name}", _writing(_write_pickle, content)
+        yield f"pickle-old-{name}", _writing(_write_pickle, content, _use_new_zipfile_serialization=False)
     yield "pickle-tensor-of-any-size", lambda path: _write_archive(path, b"ctorch\nFloatTensor\n", (4 * 10**9,))
     yield "pickle-dictionaries", lambda path: _write_archive(path, b"}" * 3_000_000)
     yield "pickle-storage-too-large", _write_large_storage
     yield "pickle-old-storage-too-large", _write_old_storage
-    yield "pickle-old-dictionaries", lambda path: path.write_bytes(b"\x80\x02" + b"}" * 3_000_000)
+    yield "pickle-old-dictionaries", _writing(Path.write_bytes, b"\x80\x02" + b"}" * 3_000_000)
     yield "pickle-deflated", _write_deflated
     yield "pickle-overlapping", _write_overlapping
     yield "pickle-cut", lambda path: _cut(path)
@@ -273,7 +293,7 @@ def _pickles() -> Iterator[tuple[str, Write]]:
         "pk": b"PK\x03\x04broken",
         "zeros": bytes(99),
     }.items():
-        yield f"pickle-{name}", lambda path, data=data: path.write_bytes(data)
+        yield f"pickle-{name}", _writing(Path.write_bytes, data)
 
 
 def _write_archive(path: Path, function: bytes, arguments: Any = None) -> None:

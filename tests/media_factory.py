@@ -159,9 +159,9 @@ def _mux(
         first = skip + round(offset * rate)
         for begin in range(0, block.shape[1], 1024):
             part = np.ascontiguousarray(block[:, begin : begin + 1024])
-            frame = av.AudioFrame.from_ndarray(part.T.reshape(1, -1), "flt", stream.codec_context.layout.name)
-            frame.sample_rate, frame.pts, frame.time_base = rate, first + begin, Fraction(1, rate)
-            packets += stream.encode(frame)
+            heard = av.AudioFrame.from_ndarray(part.T.reshape(1, -1), "flt", stream.codec_context.layout.name)
+            heard.sample_rate, heard.pts, heard.time_base = rate, first + begin, Fraction(1, rate)
+            packets += stream.encode(heard)
         packets += stream.encode(None)
     packets.sort(key=lambda packet: packet.dts * packet.time_base)
     for packet in packets:

@@ -83,6 +83,11 @@ def test_a_float_means_what_its_text_means(thousandths: int) -> None:
     assert seconds(time) == seconds(f"{time:.3f}") == Fraction(thousandths, 1000)
 
 
+def given_as_is(**settings: Any) -> SegmentOptions:
+    """Settings as texts and plain numbers: the types of the fields are those of what is understood."""
+    return SegmentOptions(**settings)
+
+
 @given(rates, st.integers(1, MAX_RATE - 1))
 def test_rates_are_exact(ratio: Fraction, whole: int) -> None:
     assert rate(str(ratio)) == rate(ratio) == ratio
@@ -94,7 +99,7 @@ def test_any_text_is_understood_or_refused_with_the_text(text: str) -> None:
     for name in ("start", "fps", "mask_fps", "threshold", "max_tracks", "max_gap", "only", "precision"):
         complaint = None
         try:
-            options = SegmentOptions(**{name: text})
+            options = given_as_is(**{name: text})
         except OptionError as error:
             complaint = error
         if complaint is not None:
@@ -115,14 +120,14 @@ def test_any_text_is_understood_or_refused_with_the_text(text: str) -> None:
 )  # fmt: skip
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match=r"start .* expected seconds") as caught:
-        SegmentOptions(start=text)
+        given_as_is(start=text)
     assert repr(text) in caught.value.cause
 
 
 @pytest.mark.parametrize("text", ["", "0", "0.0", "0/5", "-2", "1/0", "1/2/3", "video", "1.5/2", "nan", "inf", "1e9"])
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match=r"fps .* expected frames per second"):
-        SegmentOptions(fps=text)
+        given_as_is(fps=text)
 
 
 @settings(deadline=None)  # the palettes are imported where one is asked for
@@ -149,7 +154,7 @@ def test_every_setting_that_decides_something_is_in_the_fingerprint() -> None:
     assert list(other) == [name for name, _, _ in declarations()]
     usual = SegmentOptions()
     for name, declared, _ in declarations():
-        changed = SegmentOptions(**{name: other[name]})
+        changed = given_as_is(**{name: other[name]})
         assert (changed.understood() != usual.understood()) == (declared.decides != "nothing"), name
         assert (changed.recorded() != usual.recorded()) == (declared.decides == "result"), name
 
@@ -200,7 +205,7 @@ def test_a_later_setting_is_recorded_where_it_is_used() -> None:
 
 
 def test_the_strip_can_be_switched_from_python() -> None:
-    assert [SegmentOptions(strip=on).draw.strip for on in (True, False)] == ["over", "none"]
+    assert [given_as_is(strip=on).draw.strip for on in (True, False)] == ["over", "none"]
     assert SegmentOptions(strip="below").draw == DrawStyle(strip="below")
 
 
@@ -221,7 +226,7 @@ def test_settings_take_the_place_of_those_of_an_object() -> None:
 def test_python_takes_them_as_an_object_and_as_keywords(tiny_model: Any, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     make_clip(clip, size=(64, 48), fps=5, seconds=2, audio="tone")
-    options = SegmentOptions(threshold=0.05, gate=False, mask_fps=1)
+    options = given_as_is(threshold=0.05, gate=False, mask_fps=1)
     result = avis_cli.segment(clip, tiny_model, options)
     assert result == avis_cli.segment(clip, tiny_model, threshold=0.05, gate=False, mask_fps="1")
     assert result.options == options.recorded()
@@ -276,5 +281,5 @@ def test_a_reader_says_what_can_be_meant() -> None:
 
 def test_an_end_at_the_start_is_no_part_of_a_clip() -> None:
     with pytest.raises(UsageError, match="start 2 end 2, expected an end after the start"):
-        SegmentOptions(start=2, end=2)
-    assert SegmentOptions(start=2, end="2.001").end is not None
+        given_as_is(start=2, end=2)
+    assert given_as_is(start=2, end="2.001").end is not None

@@ -112,8 +112,9 @@ class TestSave:
 
     @pytest.mark.parametrize("name", ["threshold", "colour"])
     def test_a_setting_that_changes_nothing_here_is_refused(self, tmp_path: Path, name: str) -> None:
+        setting: dict[str, Any] = {name: 1}
         with pytest.raises(TypeError, match=f"save takes no setting '{name}'; it takes style"):
-            result().save(tmp_path / "out", **{name: 1})
+            result().save(tmp_path / "out", **setting)
         with pytest.raises(TypeError, match="render takes no setting 'only'"):
             result().render(tmp_path / "out.mp4", only="tracks")
 

@@ -77,8 +77,10 @@ def test_equals_the_network_run_on_the_same_frames_and_sound(clip: Path, tiny_mo
     info = decode.probe(clip)
     height, width = network_size(info.height, info.width, 96, 256)
     images = [frame.image for frame in decode.FrameReader(clip, info, rate=Fraction(1))]
-    small = np.stack([np.array(Image.fromarray(image).resize((width, height), Image.BILINEAR)) for image in images])
+    bilinear = Image.Resampling.BILINEAR
+    small = np.stack([np.array(Image.fromarray(image).resize((width, height), bilinear)) for image in images])
     sound = torch.from_numpy(decode.read_waveform(clip, info, rate=None).samples)
+    assert info.audio is not None
     rate = info.audio.sample_rate
     audio = tiny_model.embed_audio([sound[n * rate : (n + 1) * rate] for n in range(6)], rate)
     frames = small.transpose(0, 3, 1, 2)

@@ -37,7 +37,7 @@ class ToyNetwork(nn.Module):
 
     def localize(self, frames: Tensor, audio: Tensor) -> FrameTokens:
         queries = self.queries.weight + self.fusion(audio)[:, None]
-        logits, size = self.class_head(queries), tuple(frames.shape[-2:])
+        logits, size = self.class_head(queries), (frames.shape[-2], frames.shape[-1])
         return FrameTokens(queries, logits, audio, self.mask_features(frames), size)
 
     def track(self, tokens: FrameTokens) -> TrackQueries:

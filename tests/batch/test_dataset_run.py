@@ -118,7 +118,9 @@ def test_goes_on_after_the_last_finished_video(
 ) -> None:
     whole = run_dataset(tiny_model, made, "test", tmp_path / "whole.json", **LOOSE).read_bytes()
     output, part = tmp_path / "deep" / "results.json", tmp_path / "deep" / "results.json.partial"
-    original, seen, notes, steps = run.run_clip, [], [], []
+    original, steps = run.run_clip, []
+    seen: list[str] = []
+    notes: list[str] = []
 
     def cut_off(model: Model, clip: Any, options: Any) -> Any:
         if seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,8 @@ def test_everything_travels() -> None:
     track = FoundTrack(1, "bell", 0.9, ((0.0, 1.5),))
     done = Outcome(JOB, "done", 1, (track,), 2.0, 17, "ab", ("tiny", "cd"))
     failed = Outcome.failed(JOB, raised(MediaError("no video stream", file="in/clip.mp4")), "ab")
-    settings = RunSettings(
-        SegmentOptions(fps="30000/1001", only="masks"), "tiny", ("cpu", "cuda:1"), skip_existing=True
-    )
+    options = SegmentOptions(fps=Fraction(30000, 1001), only=("masks",))
+    settings = RunSettings(options, "tiny", ("cpu", "cuda:1"), skip_existing=True)
     for value in (JOB, settings, done, failed):
         assert pickle.loads(pickle.dumps(value)) == value
 

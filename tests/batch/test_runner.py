@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(tiny_weights: Path) -> RunSettings:
-    options = SegmentOptions(threshold=0.05, gate=False, mask_fps=1, only="tracks")
+    options = SegmentOptions(threshold=0.05, gate=False, mask_fps=Fraction(1), only=("tracks",))
     return RunSettings(options, str(tiny_weights), ("cpu",), skip_existing=True)
 
 

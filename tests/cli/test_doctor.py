@@ -19,6 +19,7 @@ from avis_cli.cli.main import main
 from avis_cli.errors import WeightsError
 
 Report = dict[str, dict[str, Any]]
+DiskUsage = collections.namedtuple("DiskUsage", "total used free")
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_a_library_that_does_not_load(
 
 
 def test_a_full_disk(sound: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = collections.namedtuple("usage", "total used free")(1 << 40, (1 << 40) - 1000, 1000)
+    usage = DiskUsage(1 << 40, (1 << 40) - 1000, 1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert failing_lines(capsys) == ["FAIL  disk           0.0 GiB free here; free at least 1 GiB"]
 

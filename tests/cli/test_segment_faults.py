@@ -266,7 +266,7 @@ def test_two_processes_on_one_output_one_wins_whole(
 ) -> None:
     out, (expected, _) = tmp_path / "out", whole
     survived = 0
-    ways = ([], ["--skip-existing"], ["--overwrite"])
+    ways: tuple[list[str], ...] = ([], ["--skip-existing"], ["--overwrite"])
     for how in ways:
         processes = [server.start(*command, *how) for _ in range(2)]
         codes = [server.wait(process) for process in processes]
@@ -454,12 +454,13 @@ def test_damaged_files_are_refused_in_a_line_or_give_whole_results(
     damage: Callable[[bytes, random.Random], bytes],
 ) -> None:
     samples = []
-    for name, how in {
+    kinds: dict[str, dict[str, Any]] = {
         "front.mp4": {"container_options": {"movflags": "faststart"}},
         "plain.mkv": {},
         "parts.mp4": {"container_options": {"movflags": "frag_keyframe+empty_moov"}},
         "packets.ts": {},
-    }.items():
+    }
+    for name, how in kinds.items():
         make_clip(tmp_path / name, size=(64, 48), fps=5, seconds=1, audio="tone", options={"g": "3"}, **how)
         samples.append((tmp_path / name, (tmp_path / name).read_bytes()))
     chance, slowest, faults, complete = random.Random(11), 0.0, list[str](), 0

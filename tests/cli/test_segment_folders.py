@@ -71,7 +71,7 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def record_of(out: Path, name: str = "run.json") -> dict[str, Any]:
-    return json.loads((out / name).read_text(encoding="ascii"))  # type: ignore[no-any-return]
+    return json.loads((out / name).read_text(encoding="ascii"))
 
 
 def figures(err: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -204,7 +205,7 @@ def piped(tmp_path: Path, tiny_weights: Path, data: bytes | None, *more: str) ->
     spool.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "avis_cli", "segment", "-", *COMMON, "-o", str(tmp_path / "out")]
     command += ["--model", str(tiny_weights), *more]
-    how = {"stdin": subprocess.DEVNULL} if data is None else {"input": data}
+    how: dict[str, Any] = {"stdin": subprocess.DEVNULL} if data is None else {"input": data}
     done = subprocess.run(
         command, capture_output=True, check=False, timeout=120, env={**os.environ, "TMPDIR": str(spool)}, **how
     )

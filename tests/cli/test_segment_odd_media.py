@@ -112,7 +112,8 @@ def test_sound_that_is_not_finite_is_no_reason_to_stop(
 
 
 def test_a_clip_without_sound_is_taken_when_asked_for(tmp_path: Path, tiny_weights: Path) -> None:
-    for name, how in (("silent.mp4", {}), ("silent.gif", {"codec": "gif"})):
+    kinds: dict[str, dict[str, Any]] = {"silent.mp4": {}, "silent.gif": {"codec": "gif"}}
+    for name, how in kinds.items():
         make_clip(tmp_path / name, size=SIZE, fps=5, seconds=1, audio=None, **how)
         assert segmented(tmp_path / name, tiny_weights, "--allow-silent").source.audio is None
 

@@ -56,6 +56,7 @@ def test_a_contact_sheet_needs_no_split(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out == f"{tmp_path / 'train_preview.png'}\n"
     assert [path.name for path in tmp_path.iterdir()] == ["train_preview.png"]
     sheet = cv2.imread(str(tmp_path / "train_preview.png"))
+    assert sheet is not None
     assert sheet.shape[0] > 200
 
 

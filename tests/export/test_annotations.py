@@ -47,7 +47,8 @@ def decoded(result: ClipResult, track: int, index: int) -> np.ndarray:
 
 @pytest.mark.parametrize("count", [0, 1, 254, 255])
 def test_ytvis_has_an_element_per_track_that_pycocotools_decodes(tmp_path: Path, count: int) -> None:
-    result, said = dots(count, frames=2), []
+    result = dots(count, frames=2)
+    said: list[str] = []
     export(tmp_path / "out.json", result, FORMATS["ytvis"], Request(position=3, warn=said.append))
     elements = json.loads((tmp_path / "out.json").read_text())
     assert len(elements) == count

@@ -42,6 +42,7 @@ def decoded(path: Path) -> tuple[list[Fraction], np.ndarray]:
             found = packet.decode() if reader is None else reader.decode(packet if packet.size else None)
             for frame in found:
                 assert frame.format.name.startswith("yuva")
+                assert frame.pts is not None
                 times.append(frame.pts * Fraction(stream.time_base))
                 pictures.append(frame.to_ndarray(format="rgba"))
     return times, np.stack(pictures)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_hub import COMMIT, FakeHub, serve
@@ -104,7 +105,7 @@ def methods(hub: FakeHub) -> list[str]:
     return [method for method, _, _ in hub.requests]
 
 
-def failure(wanted: str | Path | None, **options: bool) -> str:
+def failure(wanted: str | Path | None, **options: Any) -> str:
     """The one line that asking for ``wanted`` ends with."""
     with pytest.raises(WeightsError) as caught:
         resolve(wanted, **options)

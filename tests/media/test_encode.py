@@ -33,14 +33,14 @@ def tinted(frames: FrameReader) -> Iterator[Frame]:
         yield dataclasses.replace(frame, image=image)
 
 
-def rewrite(source: Path, target: Path, **span: Fraction) -> tuple[ClipInfo, list[Frame]]:
+def rewrite(source: Path, target: Path, **span: Any) -> tuple[ClipInfo, list[Frame]]:
     """Overlay ``source`` to ``target``; the source's clip and the frames that went in."""
     clip = probe(source)
     write_video(target, tinted(FrameReader(source, clip, **span)), clip, source=source, **span)
     return clip, list(FrameReader(source, clip, **span))
 
 
-def check(source: Path, target: Path, times: list[Fraction], **span: Fraction) -> None:
+def check(source: Path, target: Path, times: list[Fraction], **span: Any) -> None:
     """The rewritten file has the same numbers at the same times, and its clicks within a frame of theirs."""
     _, given = rewrite(source, target, **span)
     written = probe(target)

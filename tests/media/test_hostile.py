@@ -309,8 +309,9 @@ def test_nothing_but_damage(clip_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi", ".flv", ".webm"])
 def test_noise_in_a_file_never_escapes(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"clip{suffix}"
-    how = {".webm": {"codec": "libvpx-vp9"}, ".avi": {"codec": "mpeg4", "audio_codec": "pcm_s16le"}}
-    make_clip(path, size=(64, 48), seconds=1, options={"g": "5"} if suffix != ".webm" else None, **how.get(suffix, {}))
+    codecs = {".webm": {"codec": "libvpx-vp9"}, ".avi": {"codec": "mpeg4", "audio_codec": "pcm_s16le"}}
+    how: dict[str, Any] = codecs.get(suffix, {})
+    make_clip(path, size=(64, 48), seconds=1, options={"g": "5"} if suffix != ".webm" else None, **how)
     sound_data = path.read_bytes()
     random = np.random.default_rng(7)
     for _ in range(12):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -187,7 +188,7 @@ def test_both_namings_fill_the_same_network() -> None:
     ],
     ids=["missing", "unexpected", "shape", "nan"],
 )
-def test_weights_that_do_not_match_are_named(change, message: str) -> None:
+def test_weights_that_do_not_match_are_named(change: Callable[[dict[str, Tensor]], object], message: str) -> None:
     weights = {name: value.clone() for name, value in small_vggish().state_dict().items()}
     change(weights)
     with pytest.raises(WeightsError, match=message):

@@ -7,7 +7,6 @@ import math
 import sys
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from damaged_json import ANYTHING, put_anywhere
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from supervision import Detections, MaskAnnotator
 
 from avis_cli.errors import AnnotationError, AvisError
 from avis_cli.media.clip_info import AudioInfo, ClipInfo
@@ -154,7 +154,7 @@ def test_a_file_name_that_is_not_text_survives_utf8() -> None:
 
 
 def test_numbers_of_array_libraries_become_plain_ones() -> None:
-    track = Track(1, 1, "person", np.float32(0.5), [None], [(np.float64(0), np.float64(1))])  # type: ignore[arg-type]
+    track = Track(1, 1, "person", np.float32(0.5), [None], [(np.float64(0), np.float64(1))])
     result = example(times=np.array([0.0]), tracks=[track])
     assert ClipResult.from_json(result.to_json()) == result
 
@@ -446,34 +446,40 @@ def test_whether_a_track_sounds_at_a_time(time: float, sounds: bool) -> None:
 
 
 class TestSupervision:
-    def test_what_is_handed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        library = ModuleType("supervision")
-        library.Detections = SimpleNamespace  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "supervision", library)
-        given = overlapping().to_supervision(0)
-        assert given.xyxy.tolist() == [[0, 0, 3, 2], [2, 1, 4, 2]]
-        assert given.tracker_id.tolist() == [9, 4]
-        assert given.class_id.tolist() == [1, 7]
-        assert given.confidence == pytest.approx([0.8, 0.4])
-        assert given.data["class_name"].tolist() == ["person", "dog"]
-        assert (given.mask.shape, given.mask.dtype) == ((2, HEIGHT, WIDTH), np.bool_)
-        assert np.argwhere(given.mask[1]).tolist() == [[1, 2], [1, 3]]
-        # a mask without a pixel is no object
-        nothing = overlapping().to_supervision(1)
-        assert (nothing.xyxy.shape, nothing.mask.shape) == ((0, 4), (0, HEIGHT, WIDTH))
-        assert nothing.tracker_id.shape == nothing.confidence.shape == nothing.data["class_name"].shape == (0,)
+    def test_each_object_is_a_row_the_surest_first(self) -> None:
+        found = overlapping().to_supervision(0)
+        assert isinstance(found, Detections)
+        assert len(found) == 2
+        assert found.xyxy.tolist() == [[0, 0, 3, 2], [2, 1, 4, 2]]
+        assert found.tracker_id is not None
+        assert found.tracker_id.tolist() == [9, 4]
+        assert found.class_id is not None
+        assert found.class_id.tolist() == [1, 7]
+        assert found.confidence == pytest.approx([0.8, 0.4])
+        assert list(found.data["class_name"]) == ["person", "dog"]
+        assert isinstance(found.mask, np.ndarray)
+        assert (found.mask.shape, found.mask.dtype) == ((2, HEIGHT, WIDTH), np.bool_)
+        assert np.argwhere(found.mask[1]).tolist() == [[1, 2], [1, 3]]
         with pytest.raises(IndexError, match="mask frame 3"):
             overlapping().to_supervision(3)
 
-    def test_the_library_takes_it(self) -> None:
-        supervision = pytest.importorskip("supervision")
+    def test_a_mask_without_a_pixel_is_no_object(self) -> None:
+        found = overlapping().to_supervision(1)
+        assert isinstance(found.mask, np.ndarray)
+        assert (found.xyxy.shape, found.mask.shape) == ((0, 4), (0, HEIGHT, WIDTH))
+        assert found.tracker_id is not None
+        assert found.confidence is not None
+        assert len(found) == len(found.tracker_id) == len(found.confidence) == 0
+        assert list(found.data["class_name"]) == []
+
+    def test_the_library_filters_and_draws_it(self) -> None:
         found = overlapping().to_supervision(0)
-        assert isinstance(found, supervision.Detections)
-        assert len(found) == 2
-        assert found.tracker_id.tolist() == [9, 4]
-        assert found[found.class_id == 7].xyxy.tolist() == [[2, 1, 4, 2]]
         assert found.area.tolist() == [2, 2]
-        assert len(overlapping().to_supervision(1)) == 0
+        one = found[found.class_id == 7]
+        assert isinstance(one, Detections)
+        assert one.xyxy.tolist() == [[2, 1, 4, 2]]
+        drawn = MaskAnnotator(opacity=1.0).annotate(np.zeros((HEIGHT, WIDTH, 3), np.uint8), found)
+        assert np.argwhere(drawn.any(axis=2)).tolist() == [[0, 0], [1, 2], [1, 3]]
 
     def test_without_the_library_it_says_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "supervision", None)

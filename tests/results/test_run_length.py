@@ -39,7 +39,9 @@ def _runs(text: bytes) -> list[int] | None:
 
 def _is_valid(text: bytes, pixels: int) -> bool:
     runs = _runs(text)
-    return bool(runs) and min(runs) >= 0 and sum(runs) == pixels and 0 not in runs[1:-1]
+    if not runs:
+        return False
+    return min(runs) >= 0 and sum(runs) == pixels and 0 not in runs[1:-1]
 
 
 @given(masks)

@@ -45,6 +45,10 @@ class SlopeLearner(Learner):
         return SlopeLoss((self.network(torch.tensor([SLOPE])) * self._scale).sum())
 
 
+def weight_of(network: nn.Module) -> Tensor:
+    return network.get_parameter("weight")
+
+
 class NoBatches:
     """A sampler whose batches nobody looks at."""
 
@@ -97,7 +101,7 @@ def test_pretraining_has_a_rate_and_an_end_of_its_own(tmp_path: Path) -> None:
 
 def test_gradients_are_clipped_to_the_recipes_norm(tmp_path: Path) -> None:
     state, _, _ = run(replace(RECIPE, clip_norm=0.5, final_rate=1.0), 1, tmp_path)
-    moved = state.learner.network.weight.detach().flatten()
+    moved = weight_of(state.learner.network).detach().flatten()
     assert moved.norm() == pytest.approx(0.5, abs=1e-5)
     assert moved.tolist() == pytest.approx([-0.3, -0.4], abs=1e-5)
     values = {row["name"]: float(row["value"]) for row in read_log(tmp_path / "log.csv")}
@@ -106,9 +110,9 @@ def test_gradients_are_clipped_to_the_recipes_norm(tmp_path: Path) -> None:
 
 def test_the_average_of_the_weights_is_kept_and_is_what_counts(tmp_path: Path) -> None:
     state, _, _ = run(replace(RECIPE, ema=0.99, final_rate=1.0), 4, tmp_path)
-    last = state.learner.network.weight[0, 0].item()
+    last = weight_of(state.learner.network)[0, 0].item()
     assert last == pytest.approx(4 * -SLOPE[0])
-    assert state.network.weight[0, 0].item() == pytest.approx(-SLOPE[0] * (1 + 2 + 3 + 4) / 4)
+    assert weight_of(state.network)[0, 0].item() == pytest.approx(-SLOPE[0] * (1 + 2 + 3 + 4) / 4)
     alone, _, _ = run(RECIPE, 4, tmp_path)
     assert alone.network is alone.learner.network
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from avis_cli.models.avism.config import PRESETS
+from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.system import build
 from avis_cli.models.training import ParameterGroup
 from avis_cli.train.optimizer import MovingAverage, adamw, clip_gradients, rate_at, set_rate
@@ -34,6 +35,7 @@ def test_the_rate_warms_up_then_falls_to_its_end() -> None:
 def test_the_average_is_a_mean_at_first_and_forgets_later() -> None:
     network = build(PRESETS["avism-tiny"])
     average = MovingAverage(network, 0.75)
+    assert isinstance(average.network, Avism)
     parameter, kept = network.tracker.query_feature, average.network.tracker.query_feature
     seen, expected = [], math.nan
     for step in range(6):

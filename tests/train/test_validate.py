@@ -127,7 +127,7 @@ def test_a_level_that_is_not_to_hear_gets_silence(ablation: AudioAblation, heard
 class OneClip:
     """A source of a single clip."""
 
-    categories = ("bell", "drum", "bird")
+    categories: tuple[str, ...] = ("bell", "drum", "bird")
 
     def __len__(self) -> int:
         return 1

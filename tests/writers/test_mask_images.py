@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from writers_examples import boxes_result
+from writers_examples import Box, boxes_result
 
 from avis_cli.errors import OutputError
 from avis_cli.results.clip import ClipResult, Track
@@ -18,7 +18,7 @@ from avis_cli.writers.tracks_json import write_tracks
 
 
 def test_one_palette_image_per_mask_frame(tmp_path: Path) -> None:
-    boxes = [[(0, 0, 4, 2), None], [(2, 0, 6, 4), (0, 0, 1, 1)]]
+    boxes: list[list[Box | None]] = [[(0, 0, 4, 2), None], [(2, 0, 6, 4), (0, 0, 1, 1)]]
     seen: list[tuple[str, int, int | None]] = []
     result = boxes_result(7, 5, boxes, times=(0.0, 1.0))
     write_masks(tmp_path / "masks", result, progress=lambda *state: seen.append(state))

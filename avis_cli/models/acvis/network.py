@@ -16,6 +16,7 @@ class Acvis(TwoLevelNetwork):
     """ACVIS (Seo et al., "Learning What To Hear", ICASSP 2026, arXiv 2509.22740), its parts passed in already built."""
 
     config: AcvisConfig
+    localizer: CountingLocalizer
 
     def __init__(
         self,

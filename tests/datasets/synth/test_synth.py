@@ -27,7 +27,7 @@ from avis_cli.datasets.synth.looks import Pose, random_appearance
 from avis_cli.datasets.synth.mix import soundtrack
 from avis_cli.datasets.synth.preview import contact_sheet, log_mel
 from avis_cli.datasets.synth.render_frames import SceneRenderer
-from avis_cli.datasets.synth.scenes import Scene, plan_scene, unaligned
+from avis_cli.datasets.synth.scenes import OffScreenSource, Scene, SceneObject, plan_scene, unaligned
 from avis_cli.datasets.synth.voices import voice
 from avis_cli.errors import AnnotationError, OutputError, UsageError
 from avis_cli.media.clip_info import SAMPLE_RATE
@@ -84,10 +84,10 @@ def test_unaligned_sounds_switch_at_every_part_of_a_second_and_the_truth_follows
     counts, _ = np.histogram(starts, bins=5, range=(0.0, 1.0))
     assert counts.min() > 0.1 * len(starts)
     assert changed > 20
-    clip, other = (make_clip(seeds[0], frames=6, size=SMALL, aligned=aligned) for aligned in (True, False))
-    assert not np.array_equal(clip.waveform, other.waveform)
-    again = [schedule.sounding_seconds(item.sounds, 6) for item in other.scene.objects]
-    assert np.array_equal(other.sounding, np.stack(again))
+    clip, moved_clip = (make_clip(seeds[0], frames=6, size=SMALL, aligned=aligned) for aligned in (True, False))
+    assert not np.array_equal(clip.waveform, moved_clip.waveform)
+    again = [schedule.sounding_seconds(item.sounds, 6) for item in moved_clip.scene.objects]
+    assert np.array_equal(moved_clip.sounding, np.stack(again))
 
 
 @given(st.integers(2, 40), st.integers(0, 2**32))
@@ -223,7 +223,7 @@ def test_objects_stand_where_their_masks_are() -> None:
     scene = plan_scene(clip_seed("val", 3, 1), 4, 5 / 3)
     with_objects = SceneRenderer(scene, *SMALL).at(2.0)
     without = SceneRenderer(replace(scene, objects=()), *SMALL).at(2.0)
-    inside = with_objects.masks.any(axis=0)
+    inside = np.asarray(with_objects.masks.any(axis=0))
     assert inside.any()
     change = np.abs(with_objects.image.astype(int) - without.image.astype(int)).sum(axis=2)
     assert np.median(change[inside]) > 60
@@ -269,7 +269,7 @@ def test_a_second_is_loud_exactly_where_something_sounds() -> None:
     for index in range(12):
         scene = replace(plan_scene(clip_seed("val", 9, index), 8, 5 / 3), noise_db=-90.0)
         sound = soundtrack(scene)
-        sources = [*scene.objects, *scene.off_screen]
+        sources: list[SceneObject | OffScreenSource] = [*scene.objects, *scene.off_screen]
         plans = [schedule.sounding_seconds(source.sounds, 8) for source in sources]
         for second in range(8):
             inside = sound[second * SAMPLE_RATE : round((second + 0.8) * SAMPLE_RATE)]
@@ -319,6 +319,7 @@ def test_the_layout_is_that_of_aviseg(split: tuple[Path, SplitPaths]) -> None:
         assert video["length"] == len(video["file_names"]) == 5
         for name in video["file_names"]:
             image = cv2.imread(str(out / "test" / "JPEGImages" / name))
+            assert image is not None
             assert image.shape == (48, 80, 3)
         with wave.open(str(out / "test" / "WAVAudios" / f"{video['file_names'][0].split('/')[0]}.wav")) as sound:
             assert (sound.getframerate(), sound.getnchannels(), sound.getnframes()) == (16000, 1, 80000)

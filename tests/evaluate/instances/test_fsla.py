@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
@@ -91,8 +92,11 @@ def limits_by_definition(one: Video) -> list[float]:
         limit = ALWAYS if len(sounding) == overlaps.prediction_shown[t].sum() else WRONG
         for i in sounding:
             j = partner.get(i)
-            fits = j is not None and overlaps.prediction_shown[t, j]
-            fits = fits and one.truths[i].category_id == one.predictions[j].category_id
+            fits = (
+                j is not None
+                and overlaps.prediction_shown[t, j]
+                and one.truths[i].category_id == one.predictions[j].category_id
+            )
             limit = min(limit, float(overlaps.iou[t, i, j])) if fits else WRONG
         limits.append(limit)
     return limits
@@ -107,7 +111,7 @@ def test_corrected_frames_are_those_of_the_definition(seed: int) -> None:
 
 @settings(max_examples=120, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.randoms(use_true_random=False))
-def test_the_order_of_tracks_does_not_matter(seed: int, shuffle: st.DataObject) -> None:
+def test_the_order_of_tracks_does_not_matter(seed: int, shuffle: Random) -> None:
     one = random_video(seed)
     truths, predictions = list(one.truths), list(one.predictions)
     shuffle.shuffle(truths)

@@ -11,7 +11,7 @@ import pytest
 from evaluate_boxes import Box, dataset, guess, random_video, truth, video
 
 import avis_cli
-from avis_cli.datasets.tracks import Dataset, PredictedTrack
+from avis_cli.datasets.tracks import Dataset, Mask, PredictedTrack
 from avis_cli.errors import AnnotationError
 from avis_cli.evaluate.instances.scores import evaluate_dataset
 from avis_cli.evaluate.report.cost import frame_outcomes, worst_frames
@@ -100,7 +100,7 @@ def test_processes_change_nothing() -> None:
 
 def test_an_error_in_a_process_reaches_the_caller() -> None:
     large = replace(video(1, [truth(1, [LEFT])]), id=2, name="w")
-    masks = [{"size": [9, 9], "counts": b"0i2"}]
+    masks: list[Mask | None] = [{"size": [9, 9], "counts": b"0i2"}]
     wrong = replace(large, predictions=[PredictedTrack(0, 1, 0.5, masks)])
     with pytest.raises(AnnotationError, match="differ in size"):
         evaluate_dataset(dataset(random_video(1), wrong), jobs=2)

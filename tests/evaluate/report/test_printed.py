@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import paths
 import pytest
 from hypothesis import given
@@ -241,9 +242,9 @@ def test_plots_draw_the_curves(evaluation: Evaluation) -> None:
     for name, meaning, count in (("hota.png", 0, 3), ("fsla.png", 1, 4)):
         lines = figures[name].axes[meaning].lines
         assert len(lines) == count
-        assert all(len(line.get_xdata()) == 19 for line in lines)
-    released = figures["hota.png"].axes[0].lines[0].get_ydata()
-    assert released.mean() == pytest.approx(evaluation.released.metric_values().HOTA)
+        assert all(np.size(line.get_xdata()) == 19 for line in lines)
+    released = np.asarray(figures["hota.png"].axes[0].lines[0].get_ydata())
+    assert np.mean(released) == pytest.approx(evaluation.released.metric_values().HOTA)
     with_truth = [axes for axes in figures["precision_recall.png"].axes if axes.get_visible()]
     assert len(with_truth) == 12
 

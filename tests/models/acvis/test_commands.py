@@ -129,7 +129,8 @@ def test_counts_are_told_once_where_memory_ends_and_less_is_done_at_once(
     checkpoint: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = avis_cli.load_model(checkpoint)
-    plain, track, failed = avis_cli.segment(clip, model=model), model.network.track, []
+    plain, track = avis_cli.segment(clip, model=model), model.network.track
+    failed: list[bool] = []
 
     def track_at_second_try(*arguments: Any) -> Any:
         if not failed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from avis_cli.models.acvis.recipe import RELEASED, AcvisRecipe
 from avis_cli.models.acvis.system import AcvisTraining, build
 from avis_cli.models.two_level.config import SmallResNetSizes
 from avis_cli.nn.clip_batch import ClipBatch, ClipTargets
+from avis_cli.nn.layers import CrossAttentionBlock
 
 CONFIG = small(
     "acvis-r50-in", backbone=SmallResNetSizes((8, 16, 32, 32, 32), (1, 1, 1, 1, 1), 4), lateral_widths=(16, 32),
@@ -75,8 +77,11 @@ def test_every_weight_that_can_learn_does_and_the_audio_network_does_not() -> No
     }
     still = [name for name, p in network.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     assert still == []
-    block = network.localizer.generator.blocks[0].attention
-    assert not block.in_weight.grad[:64].any(), "with one key, queries and keys have no effect"
+    block = network.localizer.generator.blocks[0]
+    assert isinstance(block, CrossAttentionBlock)
+    gradient = block.attention.in_weight.grad
+    assert gradient is not None
+    assert not gradient[:64].any(), "with one key, queries and keys have no effect"
 
 
 @pytest.mark.slow
@@ -92,10 +97,15 @@ def test_the_loss_falls_and_the_counts_are_learned() -> None:
 
 @pytest.mark.parametrize("part", ["similarity", "count"])
 def test_the_loss_holds_each_part_at_its_weight(part: str) -> None:
-    trained = learner(replace(EVERY_PIXEL, **{part: 0.7}))
+
+    def weighing(weight: float) -> AcvisRecipe:
+        weights: dict[str, Any] = {part: weight}
+        return replace(EVERY_PIXEL, **weights)
+
+    trained = learner(weighing(0.7))
     with torch.no_grad():
         whole = trained(batch()).numbers()
-        trained.recipe = replace(EVERY_PIXEL, **{part: 0.0})
+        trained.recipe = weighing(0.0)
         without = trained(batch()).numbers()
     assert whole[part] > 0.01
     assert whole["total"] - without["total"] == pytest.approx(0.7 * whole[part], rel=1e-3)

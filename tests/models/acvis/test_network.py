@@ -13,6 +13,7 @@ from avis_cli.models.acvis.config import PRESETS, AcvisConfig
 from avis_cli.models.acvis.network import Acvis
 from avis_cli.models.acvis.system import build
 from avis_cli.models.tokens import FrameTokens
+from avis_cli.nn.layers import CrossAttentionBlock
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,7 @@ def test_what_a_generator_layer_adds_is_the_same_for_every_token(network: Acvis)
     tokens, position = torch.randn(7, 32), torch.randn(7, 32)
     audio = torch.randn(2, 128)
     block = network.localizer.generator.blocks[0]
+    assert isinstance(block, CrossAttentionBlock)
     heard = network.localizer.generator.inward(audio)
     with torch.no_grad():
         value = heard @ block.attention.in_weight[64:].T + block.attention.in_bias[64:]
@@ -78,11 +80,13 @@ def test_the_count_depends_on_the_sound_and_the_queries_on_the_count_token(netwo
     frames, audio = clip(1)
     before = network.localize(frames, audio)
     assert before.count is not None
-    assert not torch.equal(network.localize(frames, audio / 2).count, before.count)
+    quieter = network.localize(frames, audio / 2)
+    assert quieter.count is not None
+    assert not torch.equal(quieter.count, before.count)
     token = network.localizer.count_token
     kept = token.detach().clone()
     with torch.no_grad():
-        token += 1
+        token.add_(1)
         changed = network.localize(frames, audio)
         token.copy_(kept)
     assert (changed.queries - before.queries).abs().max() > 1e-4

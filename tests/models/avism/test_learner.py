@@ -58,7 +58,8 @@ def test_the_tiny_network_s_loss_holds_each_part_at_its_weight(field: str, parts
     learner = tiny(TINY)
     with torch.no_grad():
         whole = learner(batch()).numbers()
-        learner.recipe = replace(TINY, **{field: 0.0})
+        nothing: dict[str, Any] = {field: 0.0}
+        learner.recipe = replace(TINY, **nothing)
         without = learner(batch()).numbers()
     part = getattr(TINY, field) * sum(whole[name] for name in parts)
     assert part > 0.01
@@ -124,6 +125,7 @@ def test_without_audio_nothing_depends_on_the_sound() -> None:
     learner = tiny(AvismTraining().without(TINY, "audio"))
     one, other = batch(), replace(batch(), patches=batch(seed=5).patches)
     learner(one).total.backward()
+    assert learner.network.audio_encoder is not None
     assert all(p.grad is None or not p.grad.any() for p in learner.network.audio_encoder.parameters())
     with torch.no_grad():
         assert learner(one).total == learner(other).total
@@ -141,7 +143,9 @@ def test_a_released_network_learns_with_every_parameter_and_its_loss_falls() -> 
     torch.manual_seed(0)
     found = find_preset("avism-r50-in")
     training = found.system.training()
-    recipe = replace(training.recipe(found.config.name), points=400)
+    usual = training.recipe(found.config.name)
+    assert isinstance(usual, AvismRecipe)
+    recipe = replace(usual, points=400)
     learner = training.learner(found.system.build(found.config), recipe, Patchwise())
     stride, categories = training.target_stride(recipe, found.config), len(found.config.categories)
     clips = batch((64, 64), frames=2, stride=stride, categories=categories)

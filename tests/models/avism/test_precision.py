@@ -16,7 +16,7 @@ from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.system import build
 from avis_cli.models.tokens import FrameTokens, TrackQueries
 from avis_cli.models.two_level.config import BackboneSizes
-from avis_cli.nn.resnet import FrozenNormConv
+from avis_cli.nn.resnet import FrozenNormConv, SmallResNet
 
 BACKBONES: dict[str, BackboneSizes] = {
     "resnet": ResNetSizes((1, 1, 2, 1)),
@@ -57,7 +57,7 @@ def run(net: Avism, precision: str) -> tuple[FrameTokens, TrackQueries]:
 
 
 def watched(
-    net: Avism, wanted: type | tuple[type, ...], of: Callable[[tuple[Any, ...], Tensor], Tensor]
+    net: Avism, wanted: type[nn.Module] | tuple[type[nn.Module], ...], of: Callable[[tuple[Any, ...], Tensor], Tensor]
 ) -> dict[str, set[torch.dtype]]:
     """Element types that modules of the ``wanted`` types met in a run in bf16, by name."""
     seen: dict[str, set[torch.dtype]] = {}
@@ -122,6 +122,7 @@ def test_the_bundled_network_s_products_are_bfloat16_too() -> None:
     torch.manual_seed(0)
     net = build(PRESETS["avism-tiny"])
     seen: set[torch.dtype] = set()
-    net.backbone.stem[0].register_forward_hook(lambda module, given, out: seen.add(out.dtype))  # type: ignore[operator, index]
+    assert isinstance(net.backbone, SmallResNet)
+    net.backbone.stem[0].register_forward_hook(lambda module, given, out: seen.add(out.dtype))
     Model(net, precision="bf16").mask_features(clip()[0])
     assert seen == {torch.bfloat16}

@@ -582,10 +582,12 @@ def test_labels_on_the_source_do_not_cover_one_another(browser: Any) -> None:
       return boxes;
     }"""
     tracks = crowd().tracks
-    data = {
+    first = [mask for track in tracks if (mask := track.masks[0]) is not None]
+    assert len(first) == len(tracks)
+    data: dict[str, Any] = {
         "width": SIZE[0], "height": SIZE[1], "span": [0, 3],
         "tracks": [{"id": track.id, "name": f"{track.label} {track.id}", "colour": [9, 9, 9]} for track in tracks],
-        "masks": {"size": [SIZE[1], SIZE[0]], "times": [0.0], "counts": [track.masks[0]["counts"] for track in tracks]},
+        "masks": {"size": [SIZE[1], SIZE[0]], "times": [0.0], "counts": [mask["counts"] for mask in first]},
     }  # fmt: skip
     script = code % (source("run_length.js"), source("masks.js"))
     for shown in ([1], [1, 30, 60], list(range(1, 61))):
