@@ -32,6 +32,7 @@ from avis_cli.writers.style import (
 MAX_RATE = 1000  # frames per second anybody may ask for
 RESULTS = ("overlay", "masks", "tracks", "report")
 FILLS = ("none", "flow")
+REFINEMENTS = ("none", "aurora")
 FILL_RATE = Fraction(2)
 """Masks per second that the network draws itself where the frames between are filled, and nothing else is said."""
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -351,6 +352,11 @@ class SegmentOptions:
         False, switch,
         "Take specks and pinholes out of the masks: pieces and holes under 5 % of the mask and 0.1 % of the picture.",
         panel=FOUND, is_later=True,
+    )  # fmt: skip
+    refine: str = option(
+        "none", Choice(REFINEMENTS),
+        "Check the masks; aurora: by those of single frames, which blanks, refines and scores them anew.",
+        metavar="none|aurora", panel=FOUND, is_later=True,
     )  # fmt: skip
     strict: bool = option(False, switch, "Fail where a frame cannot be decoded, instead of skipping it.")
     max_pixels: int | None = option(

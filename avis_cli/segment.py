@@ -34,6 +34,7 @@ from avis_cli.results.source import ModelInfo, Source
 
 __all__ = ["segment", "segment_frames"]
 
+FRAME_SETTINGS = ("gate", "max_tracks", "refine")  # what ``segment_frames`` takes of SegmentOptions
 SOUND_SECONDS = 60  # of a clip's sound in memory at once, twice that for frames far apart: 10 or 20 MB
 
 
@@ -79,8 +80,9 @@ def segment(
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     wanted = ClipSettings(
-        (clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap, clean=options.clean
-    )
+        (clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap,
+        clean=options.clean, refine=options.refine,
+    )  # fmt: skip
     found = segment_clip(model, frames, embed, wanted, progress, warn)
     if options.fill == "flow":
         pictures = VideoFrames(path, clip, sampling, flow_size(clip.height, clip.width), max_pixels)
@@ -182,9 +184,11 @@ def describe(
     found: ClipMasks,
     max_tracks: int | None = None,
 ) -> ClipResult:
-    """Candidates above the threshold as tracks, in falling score."""
+    """Candidates above the threshold as tracks, in falling score, which may be lower than it where masks were
+    refined."""
+    admission = found.scores if found.admission is None else found.admission
     order = sorted(range(len(found.scores)), key=lambda pair: -found.scores[pair])
-    kept = [pair for pair in order if found.scores[pair] > threshold][:max_tracks]
+    kept = [pair for pair in order if admission[pair] > threshold][:max_tracks]
     # a container's duration is a guess: the clip reaches at least to the last mask frame
     end = max(source.duration, float(found.times[-1]))
     end = end if sampling.end is None else min(float(sampling.end), end)
@@ -236,15 +240,19 @@ def segment_frames(
     audio: Tensor | NDArray[np.float32],
     output_size: tuple[int, int],
     threshold: float = THRESHOLD,
-    *,
-    gate: bool | None = None,
-    max_tracks: int | None = None,
+    **settings: Any,
 ) -> ClipResult:
     """The objects that sound in frames that are already at network size, one token frame each.
 
     ``frames``: uint8 RGB (T, 3, h, w); ``audio``: one embedding per frame (T, 128); ``output_size``: height and width
-    of the masks in pixels. Nothing is resized on the way in, no media is touched.
+    of the masks in pixels; ``settings``: ``gate``, ``max_tracks`` and ``refine``, as ``SegmentOptions`` has them.
+    Nothing is resized on the way in, no media is touched. Raises UsageError for arrays and settings that cannot be,
+    TypeError for a setting that there is not.
     """
+    for name in settings:
+        if name not in FRAME_SETTINGS:
+            raise TypeError(f"segment_frames() takes no {name!r}, only {', '.join(FRAME_SETTINGS)}")
+    options = SegmentOptions.of(None, settings)
     fps = Fraction(model.config.fps)
     given, heard = (torch.as_tensor(array).cpu() for array in (frames, audio))
     clip = ArrayFrames(given.numpy(), fps)
@@ -257,7 +265,8 @@ def segment_frames(
     def embed(times: Sequence[Fraction]) -> Tensor:
         return heard[[int(time * fps) for time in times]]
 
-    found = segment_clip(model, clip, embed, ClipSettings(output_size, threshold, gate, window=len(given)))
+    wanted = ClipSettings(output_size, threshold, options.gate, window=len(given), refine=options.refine)
+    found = segment_clip(model, clip, embed, wanted)
     height, width = output_size
     source = Source("", width, height, 0, float(len(given) / fps), f"{fps.numerator}/{fps.denominator}", None)
-    return describe(model, source, clip.sampling, threshold, found, max_tracks)
+    return describe(model, source, clip.sampling, threshold, found, options.max_tracks)

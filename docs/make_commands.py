@@ -23,8 +23,8 @@ _HEAD = """\
 <!-- made by docs/make_commands.py; change the texts in avis_cli/cli and avis_cli/options.py and run it again -->
 
 What `avis COMMAND --help` says, as a page. Results (paths, or JSON with `--json`) go to stdout; notes, warnings,
-progress and errors go to stderr, an error in one line. Exit codes: 0 all is well; 1 failed; 2 the command line makes no
-sense; 3 some inputs of several failed; 130 interrupted.
+progress and errors go to stderr, an error in one line, below which numbered lines may say what to do. Exit codes: 0 all
+is well; 1 failed; 2 the command line makes no sense; 3 some inputs of several failed; 130 interrupted.
 """
 _TAIL = """\
 `-h` and `--help` print what is here. `avis --version` (`-v`) prints the version, `avis --install-completion` teaches

@@ -22,6 +22,7 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     for name in list(os.environ):
         if name.startswith(("AVIS_", "HF_")):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("AVIS_OFFLINE", "1")  # tests of downloads unset it, and have servers on the loopback
     monkeypatch.setenv("AVIS_HOME", str(tmp_path_factory.mktemp("avis_home")))
 
 

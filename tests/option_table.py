@@ -80,10 +80,15 @@ MODES: dict[str, dict[str, list[str]]] = {
     "weights pull": {
         "bundled": ["weights", "pull", "avism-tiny"],
         "hub": ["weights", "pull", "hf://OWNER/REPO/FILE.safetensors"],
+        "everything": ["weights", "pull", "--all"],
     },
     "weights path": {"bundled": ["weights", "path", "avism-tiny"]},
-    "weights import": {"file": ["weights", "import", "CLIP"]},
+    "weights import": {
+        "file": ["weights", "import", "CLIP"],
+        "several": ["weights", "import", "CLIP", "GT"],
+    },
     "weights export": {"bundled": ["weights", "export", "avism-tiny", "OUT"]},
+    "weights default": {"one": ["weights", "default", "avism-tiny"], "none": ["weights", "default"]},
     "weights verify": {"one": ["weights", "verify", "avism-tiny"], "all": ["weights", "verify"]},
 }
 
@@ -100,6 +105,7 @@ ROWS: dict[str, dict[str, Row]] = {
         "--fps": row("2", None, RATE),
         "--mask-fps": row("video", None, (*RATE, "vide")),
         "--fill": row("flow", None, ("flo", "Flow", "")),
+        "--refine": row("aurora", None, ("aurra", "Aurora", "")),
         "--start": row("0.5", None, TIME),
         "--end": row("0:01", None, (*TIME, "0")),
         "--threshold": row("0.1", None, SHARE),
@@ -156,6 +162,7 @@ ROWS: dict[str, dict[str, Row]] = {
         "--mute": row(None, "data"),
         "--gate": row(None, "data"),
         "--no-gate": row(None, "data"),
+        "--refine": row("aurora", "data", ("aurra", "Aurora", "")),
         "--precision": row("bf16", "data", ("fp64", "")),
         "--null-empty": row(None, "data"),
         "--offline": row(None, "data"),
@@ -216,14 +223,20 @@ ROWS: dict[str, dict[str, Row]] = {
     "info": {"--json": row(), "--max-pixels": row("1000000", None, NUMBER), **COMMON},
     "doctor": {"--json": row(), "--debug": row()},
     "weights list": {"--json": row(), **COMMON},
-    "weights pull": {"--force": row(None, "hub"), "--offline": row(), **COMMON},
+    "weights pull": {
+        "--force": row(None, "hub everything"),
+        "--all": row(None, "everything"),
+        "--offline": row(),
+        **COMMON,
+    },
     "weights path": COMMON,
     "weights import": {
         "--vggish": row("CLIP"),
-        "--name": row("avism-tiny", None, ("avism-tny", "nothing")),
+        "--name": row("avism-tiny", "file", ("avism-tny", "nothing")),
         "--overwrite": row(),
         **COMMON,
     },
     "weights export": {"--offline": row(), **COMMON},
+    "weights default": {"--reset": row(None, "none"), **COMMON},
     "weights verify": {"--record": row(None, "one"), **COMMON},
 }

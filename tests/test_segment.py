@@ -354,3 +354,40 @@ def test_broken_numbers_are_an_error_not_a_result(clip: Path, tiny_weights: Path
         model.network.get_parameter(broken).fill_(float("nan"))
     with pytest.raises(avis_cli.AvisError, match="not finite"):
         run(clip, model)
+
+
+def test_masks_are_refined_when_asked(clip: Path, tiny_model: Any) -> None:
+    plain, refined = run(clip, tiny_model), run(clip, tiny_model, refine="aurora")
+    assert plain.tracks
+    assert content(refined) != content(plain)
+    assert content(run(clip, tiny_model, refine="none")) == content(plain)
+    assert (plain.options or {}).get("refine") is None
+    assert (refined.options or {})["refine"] == "aurora"
+    assert ClipResult.from_json(refined.to_json()) == refined
+    scores = [track.score for track in refined.tracks]
+    assert scores == sorted(scores, reverse=True)
+    assert min(scores) < THRESHOLD, "what was admitted is not held against the threshold again"
+    # between token frames too, and where the gate leaves anything
+    between = run(clip, tiny_model, refine="aurora", mask_fps=2)
+    assert between.times == pytest.approx([n / 2 for n in range(12)])
+    gated = run(clip, tiny_model, refine="aurora", gate=True)
+    shown = [sum(mask is not None for track in result.tracks for mask in track.masks) for result in (gated, refined)]
+    assert shown[0] < shown[1]
+
+
+def test_frames_can_be_refined_as_a_file_can(tiny_model: Any) -> None:
+    generator = np.random.default_rng(0)
+    frames, audio = generator.integers(0, 256, (4, 3, 96, 160), np.uint8), generator.random((4, 128), np.float32)
+    size = (96, 160)
+    plain = avis_cli.segment_frames(tiny_model, frames, audio, size, THRESHOLD, gate=False)
+    refined = avis_cli.segment_frames(tiny_model, frames, audio, size, THRESHOLD, gate=False, refine="aurora")
+    best = avis_cli.segment_frames(
+        tiny_model, frames, audio, size, THRESHOLD, gate=False, refine="aurora", max_tracks=1
+    )
+    assert plain.tracks
+    assert content(refined) != content(plain)
+    assert content(best) == content(refined)[:1]
+    with pytest.raises(TypeError, match=r"segment_frames\(\) takes no 'clean', only gate, max_tracks, refine"):
+        avis_cli.segment_frames(tiny_model, frames, audio, size, clean=True)
+    with pytest.raises(UsageError, match="refine 'auroa', expected one of none, aurora"):
+        avis_cli.segment_frames(tiny_model, frames, audio, size, refine="auroa")

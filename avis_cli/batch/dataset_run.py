@@ -19,6 +19,7 @@ from avis_cli.datasets.truth import read_truth
 from avis_cli.errors import AnnotationError, MediaError, UsageError
 from avis_cli.files.checksum import sha256_of
 from avis_cli.files.json_file import DEFAULT_MAX_BYTES
+from avis_cli.inference.aurora import require_refinement
 from avis_cli.inference.clip_frames import StillFrames, network_size
 from avis_cli.inference.model import Model
 from avis_cli.inference.segment_clip import ClipSettings, Embedder, segment_clip
@@ -41,9 +42,9 @@ def _ignore(note: str) -> None:
 class DatasetOptions:
     """How a model is run over a dataset.
 
-    ``threshold``, ``gate``, ``mute``: as ``SegmentOptions`` has them. ``null_empty``: null where a track has no mask,
-    in place of the all-zero run length that the released program writes. ``overwrite``: start anew whatever is there;
-    ``max_bytes``: how large the annotations may be, unpacked too.
+    ``threshold``, ``gate``, ``mute``, ``refine``: as ``SegmentOptions`` has them. ``null_empty``: null where a track
+    has no mask, in place of the all-zero run length that the released program writes. ``overwrite``: start anew
+    whatever is there; ``max_bytes``: how large the annotations may be, unpacked too.
     """
 
     threshold: float = SegmentOptions.threshold
@@ -52,6 +53,7 @@ class DatasetOptions:
     null_empty: bool = False
     overwrite: bool = False
     max_bytes: int = DEFAULT_MAX_BYTES
+    refine: str = SegmentOptions.refine
 
 
 def run_dataset(
@@ -72,11 +74,12 @@ def run_dataset(
     complete and was made with the same settings, weights and annotations is used again. ``note`` is told, in a line
     each, what is used again.
     Raises AnnotationError for the dataset's annotations, MediaError for its pictures and sound, OutputError for
-    results that are there already or cannot be written.
+    results that are there already or cannot be written, UsageError for a refinement that the model does not have.
     """
     options = options or DatasetOptions()
     if options.gate is None:
         options = replace(options, gate=model.config.gate)
+    require_refinement(model, options.refine)
     paths, output = find_split(Path(data), split), Path(output)
     truth = paths.truth
     if output.suffix == ".gz" or (output.exists() and truth.exists() and output.samefile(truth)):
@@ -110,7 +113,7 @@ def run_clip(model: Model, clip: ClipFiles, options: DatasetOptions, window: int
     size = video.height, video.width
     frames = StillFrames(clip.frames, fps, size, network_size(*size, model.config.short_side, model.config.long_side))
     embed = hear_clip(model, clip.sound, video.length)
-    settings = ClipSettings(size, options.threshold, options.gate, window=window or video.length)
+    settings = ClipSettings(size, options.threshold, options.gate, window=window or video.length, refine=options.refine)
     found = segment_clip(model, frames, embed, settings)
     source = Source(video.name, video.width, video.height, 0, float(video.length / fps), f"{fps.numerator}/1", None)
     return describe(model, source, frames.sampling, options.threshold, found)
@@ -167,6 +170,8 @@ def describe_run(model: Model, truth: Path, clips: list[ClipFiles], options: Dat
         "threshold": options.threshold,
         "gate": options.gate,
         "null-empty": options.null_empty,
+        # left out where it is what it was before there was a choice, so that lists of that time are used again
+        **({} if options.refine == SegmentOptions.refine else {"refine": options.refine}),
         "precision": model.precision,
         "device": model.device.type,
     }

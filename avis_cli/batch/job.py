@@ -47,7 +47,7 @@ class Failure:
 
     ``kind``: name of its class; ``text``: what it says, of an AvisError the whole line; ``is_expected``: an AvisError,
     not a fault of the program; ``names_file``: the text begins with the file at fault; ``traceback``: as Python
-    prints it.
+    prints it; ``headline`` and ``steps``: of an AvisError, the line and what to do by hand below it.
     """
 
     kind: str
@@ -55,13 +55,16 @@ class Failure:
     is_expected: bool
     names_file: bool
     traceback: str
+    headline: str = ""
+    steps: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
         expected = isinstance(error, AvisError)
         lines = traceback.format_exception(type(error), error, error.__traceback__)
         names_file = isinstance(error, AvisError) and error.file is not None
-        return cls(type(error).__name__, str(error), expected, names_file, "".join(lines))
+        headline, steps = (error.headline, error.steps) if isinstance(error, AvisError) else ("", ())
+        return cls(type(error).__name__, str(error), expected, names_file, "".join(lines), headline, steps)
 
     @property
     def cause(self) -> str:

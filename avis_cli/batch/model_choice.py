@@ -45,13 +45,14 @@ def place(device: str, warn: Callable[[str], None]) -> str:
 def find_weights(
     wanted: str | None, *, offline: bool, note: Callable[[str], None], progress: Progress = silent
 ) -> ResolvedWeights:
-    """The checked weights of ``wanted``; of the default model ``note`` is told what it was trained on.
+    """The checked weights of ``wanted``; ``note`` is told what is fetched, and of the default model what it was trained
+    on.
 
     Raises WeightsError.
     """
     from avis_cli import hub
 
-    found = hub.resolve(wanted, offline=offline, progress=progress)
+    found = hub.resolve(wanted, offline=offline, progress=progress, note=note)
     if wanted is None and found.note is not None:
         note(f"{found.note}; `avis weights list` shows the others and how to get them")
     return found

@@ -88,7 +88,8 @@ def error(text: str) -> None:
 
 
 def report(failure: BaseException | Failure, file: object = None) -> None:
-    """What failed, in one line on stderr; with --debug its traceback comes first.
+    """What failed, in one line on stderr, and below it what to do by hand, a numbered line for each step; with --debug
+    its traceback comes first.
 
     ``file``: the input at work, for failures that do not name it themselves.
     """
@@ -97,11 +98,13 @@ def report(failure: BaseException | Failure, file: object = None) -> None:
         sys.stderr.write(failure.traceback)
     line = _describe(failure)
     error(line if file is None or failure.names_file else f"{file}: {line}")
+    for number, step in enumerate(failure.steps, start=1):
+        error(f"  {number}. {step}")
 
 
 def _describe(failure: Failure) -> str:
     if failure.is_expected:
-        return failure.text
+        return failure.headline
     if memory.is_exhausted(failure.kind, failure.text):
         return out_of_memory()
     cause = " ".join(failure.cause.split())

@@ -18,7 +18,17 @@ from avis_cli.errors import AvisError
 from avis_cli.threads import policy
 from avis_cli.version import __version__
 
-PACKAGES = ("torch", "torchaudio", "av", "numpy", "opencv-python", "pycocotools", "huggingface-hub", "safetensors")
+PACKAGES = (
+    "torch",
+    "torchaudio",
+    "av",
+    "numpy",
+    "opencv-python",
+    "pycocotools",
+    "huggingface-hub",
+    "gdown",
+    "safetensors",
+)
 
 
 @dataclass(frozen=True)
@@ -99,9 +109,11 @@ def _codecs() -> Iterator[Finding]:
 
 def _weights() -> Iterator[Finding]:
     from avis_cli import hub
+    from avis_cli.hub.lookup import default_model
 
     resolved = hub.resolve(None, offline=True)
-    yield Finding(True, "weights", f"{resolved.name} ({resolved.path})")
+    _, chosen_by = default_model(hub.load_manifest())
+    yield Finding(True, "weights", f"{resolved.name} ({resolved.path}), chosen by {chosen_by}")
 
 
 def _disk() -> Iterator[Finding]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -46,7 +48,7 @@ class Format(str, Enum):
     ("Beside an earlier run", "avis evaluate --gt test.json --pred new.json --compare scores.json"),
     ("Beside the published numbers", "avis evaluate --gt test.json --pred new.json --reference"),
 )
-@takes_options("threshold", "mute", "gate", "precision", panel=evaluate_data.MODEL)
+@takes_options("threshold", "mute", "gate", "refine", "precision", panel=evaluate_data.MODEL)
 def evaluate(
     *,
     gt: Annotated[
@@ -383,8 +385,9 @@ def _print_reference(format: Format) -> None:
     if format is Format.json:
         console.result(json.dumps(entries, indent=1))
     elif format is Format.csv:
-        lines = [list(entries[0]), *(list(entry.values()) for entry in entries)]
-        console.result("\n".join(",".join(map(str, line)) for line in lines))
+        lines = io.StringIO()
+        csv.writer(lines, lineterminator="\n").writerows([list(entries[0]), *(entry.values() for entry in entries)])
+        console.result(lines.getvalue().rstrip("\n"))
     else:
         table = reference_table()
         console.result(table.markdown() if format is Format.md else table.text())

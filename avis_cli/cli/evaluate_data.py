@@ -121,7 +121,7 @@ class DataRun:
         model = model_choice.load(self._weights, self.device, given.precision, console.warn)
         options = DatasetOptions(
             given.threshold, given.gate, given.mute, self.null_empty, self.overwrite,
-            self.max_bytes or DEFAULT_MAX_BYTES,
+            self.max_bytes or DEFAULT_MAX_BYTES, given.refine,
         )  # fmt: skip
         with progress_bar() as progress:
             run_dataset(model, self.data, self.split, results, options, progress, console.note)

@@ -78,5 +78,4 @@ def _render(
 
 def _frame_rate(result: ClipResult, clip: Path, options: SegmentOptions) -> Fraction | None:
     """That of a folder of pictures: what the result was made with, if nobody says otherwise."""
-    rate = result.source.frame_rate
-    return Fraction(rate) if options.frame_rate is None and rate is not None and clip.is_dir() else options.frame_rate
+    return result.source.exact_rate if options.frame_rate is None and clip.is_dir() else options.frame_rate

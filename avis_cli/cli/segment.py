@@ -37,7 +37,7 @@ ModelName = Annotated[
     typer.Option(
         metavar="NAME|PATH",
         help="A model that `avis weights list` names, a weights file, or hf://OWNER/REPO[@REVISION]/FILE "
-        "[default: the model named by AVIS_MODEL, else the bundled one].",
+        "[default: AVIS_MODEL, else that of `avis weights default`, else the bundled one].",
         rich_help_panel=NETWORK,
         autocompletion=completion.models,
     ),

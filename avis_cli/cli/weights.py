@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from avis_cli.cli import completion, console
-from avis_cli.cli.command import Command
+from avis_cli.cli.command import add_command, examples
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import AvisError, UsageError
+
+SOME_FAILED = 3  # the exit code where some of several did not work
 
 app = typer.Typer(help="List, fetch, import, export and check the weights of models.", no_args_is_help=True)
 
@@ -27,50 +32,127 @@ Name = Annotated[
 Offline = Annotated[bool, typer.Option("--offline", help="Ask nobody: use what is on this machine.")]
 
 
-@app.command("list", cls=Command)
 def list_models(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Say which models there are, and where the weights of each one are."""
+    """Say of each model where its weights are, what it knows, its scores, its licence, and where it would come from."""
+    from avis_cli.hub.lookup import default_model
     from avis_cli.hub.manifest import load_manifest
 
     manifest = load_manifest()
+    default, chosen_by = default_model(manifest)
     models = [_describe(entry.name) for entry in manifest.models.values()]
     if as_json:
-        console.result(json.dumps({"default": manifest.default, "models": models}))
+        console.result(json.dumps({"default": default, "default_chosen_by": chosen_by, "models": models}))
         return
-    width = max(len(model["name"]) for model in models)
     for model in models:
-        mark = " (default)" if model["name"] == manifest.default else ""
-        console.result(f"{model['name']:{width}}  {model['where']:10}  trained on {model['trained_on']}{mark}")
-    if any(model["where"] == "not here" for model in models):
-        console.note("weights that are not here: `avis weights pull MODEL` says how to get them")
+        console.result(_in_text(model, default))
+    if default not in manifest.models:
+        console.result(f"{default}  (default, by {chosen_by})")
 
 
-@app.command(cls=Command)
+@examples(
+    ("fetch, check and convert ACVIS", "avis weights pull acvis-r50-coco"),
+    ("everything that can be fetched", "avis weights pull --all"),
+    ("a file on the Hub", "avis weights pull hf://OWNER/REPO/FILE.safetensors"),
+)
 def pull(
     model: Name = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every model of `avis weights list` that comes by itself.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Download again even what is here.")] = False,
     offline: Offline = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Download a model's weights, check them, and print where they are."""
-    from avis_cli.hub.lookup import is_local, resolve
+    """Download a model's weights, check them, convert them where they are as their authors published them, and print
+    where they are."""
+    from avis_cli.hub.lookup import is_local
 
+    if everything and model is not None:
+        raise UsageError(f"--all and {model}", hint="give one of the two")
     if force and offline:
         raise UsageError("--force with --offline", hint="what is downloaded again comes over the network")
+    if everything:
+        _pull_all(force, offline)
+        return
     if force and is_local(model):
         raise UsageError(f"--force with {model or 'the default model'}", hint="it is on no Hub to download it from")
+    _pull(model, force, offline)
+
+
+def _pull(model: str | None, force: bool, offline: bool) -> None:
+    from avis_cli.hub.lookup import resolve
+
     with progress_bar() as progress:
-        resolved = resolve(model, offline=offline, progress=progress, force=force)
+        resolved = resolve(model, offline=offline, progress=progress, force=force, note=console.note)
     console.note(f"{resolved.name}: sha256 {resolved.sha256}")
     console.result(str(resolved.path))
 
 
-@app.command("path", cls=Command)
+def _pull_all(force: bool, offline: bool) -> None:
+    from avis_cli.hub.lookup import hub_file, is_local, where
+    from avis_cli.hub.manifest import load_manifest
+
+    manifest, works = load_manifest(), []
+    for entry in manifest.models.values():
+        if where(manifest, entry) == "not here" and not entry.sources and hub_file(entry) is None:
+            console.note(f"{entry.name} does not come by itself: `avis weights pull {entry.name}` says what to do")
+        else:
+            works.append(partial(_pull, entry.name, force and not is_local(entry.name), offline))
+    _each(works)
+
+
+def _each(works: Sequence[Callable[[], None]]) -> None:
+    """All of it, whatever becomes of the others: what fails is reported, and ends with the exit code for that."""
+    failed = 0
+    for work in works:
+        try:
+            work()
+        except AvisError as failure:
+            if len(works) == 1:
+                raise
+            console.report(failure)
+            failed += 1
+    if failed:
+        raise typer.Exit(SOME_FAILED if failed < len(works) else AvisError.exit_code)
+
+
+def default(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="A model's name, a weights file, or hf://OWNER/REPO[@REVISION]/FILE; without one it is printed.",
+            autocompletion=completion.models,
+        ),
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Back to the bundled model.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Choose the model that is used when none is named; kept in AVIS_HOME. AVIS_MODEL goes before it."""
+    from avis_cli.hub import store
+    from avis_cli.hub.lookup import default_model, where, whole_name
+    from avis_cli.hub.manifest import load_manifest
+
+    manifest = load_manifest()
+    if reset and model is not None:
+        raise UsageError(f"--reset and {model}", hint="give one of the two")
+    if reset or model is not None:
+        store.choose_model(None if model is None else whole_name(model))
+    name, chosen_by = default_model(manifest)
+    if (reset or model is not None) and chosen_by == "AVIS_MODEL":
+        console.warn(f"AVIS_MODEL goes before it: {name} is used as long as that is set")
+    if name in manifest.models and where(manifest, manifest.models[name]) in ("not here", "on the Hub"):
+        console.note(f"its weights are not here yet: `avis weights pull {name}`")
+    console.note(f"chosen by {chosen_by}")
+    console.result(name)
+
+
 def print_path(model: Name = None, quiet: Quiet = False, debug: Debug = False) -> None:
     """Print where a model's weights are on this machine; download nothing."""
     from avis_cli.hub.lookup import resolve
@@ -78,11 +160,22 @@ def print_path(model: Name = None, quiet: Quiet = False, debug: Debug = False) -
     console.result(str(resolve(model, offline=True).path))
 
 
-@app.command("import", cls=Command)
+@examples(
+    ("", "avis weights import AVISM_R50_COCO.pth"),
+    ("from an address", "avis weights import https://drive.google.com/file/d/ID/view"),
+    ("several", "avis weights import AVISM_R50_IN.pth AVISM_R50_COCO.pth"),
+)
 def import_weights(
-    checkpoint: Annotated[Path, typer.Argument(help="A released checkpoint, such as AVISM_R50_COCO.pth.")],
+    checkpoints: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CHECKPOINT...",
+            help="Released checkpoints, such as AVISM_R50_COCO.pth: files, or addresses (https, Google Drive, hf://).",
+        ),
+    ],
     vggish: Annotated[
-        Path | None, typer.Option("--vggish", metavar="FILE", help="The public VGGish weights, vggish-10086976.pth.")
+        Path | None,
+        typer.Option("--vggish", metavar="FILE", help="The public VGGish weights; without it they are fetched."),
     ] = None,
     name: Annotated[
         str | None,
@@ -97,21 +190,35 @@ def import_weights(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Turn a released checkpoint into one safetensors file, kept under its model's name."""
+    """Turn released checkpoints into one safetensors file each, kept under its model's name."""
+    if name is not None and len(checkpoints) > 1:
+        raise UsageError(f"--name {name} with {len(checkpoints)} files", hint="import them one by one")
+    _each([partial(_import, checkpoint, vggish, name, overwrite) for checkpoint in checkpoints])
+
+
+def _import(checkpoint: str, vggish: Path | None, name: str | None, overwrite: bool) -> None:
+    from avis_cli.hub import acquire
     from avis_cli.hub.convert import import_released
 
-    with progress_bar() as progress:
-        done = import_released(checkpoint, vggish=vggish, name=name, overwrite=overwrite, progress=progress)
+    with progress_bar() as progress, ExitStack() as stack:
+        if "://" in checkpoint:
+            fetched = acquire.from_address(checkpoint, note=console.note, progress=progress)
+            path = stack.enter_context(fetched)
+        else:
+            path = Path(checkpoint)
+        done = import_released(
+            path, vggish=vggish, name=name, overwrite=overwrite, note=console.note, progress=progress
+        )
     console.note(f"imported as {done.name}: use it with --model {done.name}")
     if not done.has_audio:
+        why = "" if done.without is None else f" ({done.without})"
         console.warn(
-            "without VGGish this model cannot hear a clip: import again with --overwrite --vggish vggish-10086976.pth"
-            " (https://github.com/harritaylor/torchvggish/releases)"
+            f"without VGGish this model cannot hear a clip{why}: import again with --overwrite --vggish"
+            " vggish-10086976.pth (https://github.com/harritaylor/torchvggish/releases)"
         )
     console.result(str(done.path))
 
 
-@app.command(cls=Command)
 def export(
     model: Annotated[
         str,
@@ -133,7 +240,6 @@ def export(
     console.result(str(folder))
 
 
-@app.command(cls=Command)
 def verify(
     models: Annotated[
         list[str] | None,
@@ -189,7 +295,7 @@ def _record(models: list[str]) -> None:
 
 def _describe(name: str) -> dict[str, Any]:
     """One model as plain JSON values."""
-    from avis_cli.hub.lookup import where
+    from avis_cli.hub.lookup import comes_from, where
     from avis_cli.hub.manifest import load_manifest
 
     manifest = load_manifest()
@@ -203,5 +309,36 @@ def _describe(name: str) -> dict[str, Any]:
         "source": entry.source,
         "licence": entry.licence,
         "sha256": entry.sha256,
+        "size": entry.size or entry.about,
+        "scores": dict(entry.scores),
+        "scored_on": entry.scored_on,
+        "from": comes_from(entry),
         "download": entry.download,
     }
+
+
+def _in_text(model: Mapping[str, Any], default: str) -> str:
+    """One model in six lines."""
+    from avis_cli.hub import store
+
+    mark = ", default" if model["name"] == default else ""
+    size = "size not known" if model["size"] is None else f"about {store.in_words(model['size'])}"
+    scores = ", ".join(f"{name} {value}" for name, value in model["scores"].items())
+    lines = (
+        ("knows", f"{len(model['categories'])} categories: {', '.join(model['categories'])}"),
+        ("trained on", model["trained_on"]),
+        ("scores", f"{scores} ({model['scored_on']})" if scores else "none published"),
+        ("licence", model["licence"]),
+        ("from", model["from"]),
+    )
+    texts = (f"    {what:<11}{text}" for what, text in lines)
+    return "\n".join([f"{model['name']}  ({model['where']}, {size}{mark})", *texts])
+
+
+add_command(app, list_models, "list")
+add_command(app, pull)
+add_command(app, print_path, "path")
+add_command(app, import_weights, "import")
+add_command(app, export)
+add_command(app, verify)
+add_command(app, default)

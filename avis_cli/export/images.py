@@ -66,7 +66,7 @@ def open_source(result: ClipResult, request: Request) -> tuple[Path, ClipInfo]:
     path, name = request.video, os.path.basename(result.source.file.replace("\\", "/"))
     if path.is_dir() and not (path.resolve().name == name and is_picture_folder(path)):
         path = path / name
-    rate = Fraction(result.source.frame_rate or 1) if is_picture_folder(path) else None
+    rate = (result.source.exact_rate or Fraction(1)) if is_picture_folder(path) else None
     clip = probe(path, frame_rate=rate)
     for warning in clip.warnings:
         request.warn(warning)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from avis_cli.errors import AvisError, OutputError, UsageError, WeightsError
 from avis_cli.files.atomic import output_tree
-from avis_cli.hub import store, weights_file
+from avis_cli.hub import acquire, store, weights_file
 from avis_cli.hub.lookup import ResolvedWeights, resolve
 from avis_cli.hub.manifest import Entry, load_manifest, published_as
 from avis_cli.hub.safetensors_header import read_header
@@ -23,17 +22,16 @@ from avis_cli.models.system import ClipConfig
 from avis_cli.nn.vggish import PREFIX, load_vggish, split_off
 from avis_cli.progress import Progress, silent
 
-HASHED_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth")  # published weights carry the start of their SHA-256 in the name
-
 
 @dataclass(frozen=True)
 class Imported:
-    """Where an import ended, what it is now called, and whether it can hear by itself."""
+    """Where an import ended, what it is now called, whether it can hear by itself, and why VGGish did not come."""
 
     path: Path
     name: str
     sha256: str
     has_audio: bool
+    without: AvisError | None = None
 
 
 def import_released(
@@ -42,11 +40,14 @@ def import_released(
     vggish: Path | None = None,
     name: str | None = None,
     overwrite: bool = False,
+    note: acquire.Note = acquire.ignore,
     progress: Progress = silent,
 ) -> Imported:
     """Turns a released checkpoint, and the public VGGish weights with it, into one safetensors file kept by avis.
 
-    ``name``: which preset it is; told by the tensors' names if None, and by the file's own where these do not decide.
+    ``vggish``: its file; None fetches it where the network hears through it and the checkpoint has none of its own, and
+    goes on without where it does not come. ``name``: which preset it is; told by the tensors' names if None, and by the
+    file's own where these do not decide.
     Every tensor has to match the preset's network. Raises WeightsError for a file that does not, UsageError if there is
     an import of that name already, or for a VGGish that the network does not use.
     """
@@ -66,6 +67,12 @@ def import_released(
         raise UsageError(f"{preset} is imported already", hint="add --overwrite to replace it", file=target)
     if vggish is not None:
         found = replace(found, vggish=read_vggish(vggish))
+    without: AvisError | None = None
+    if not found.vggish and not hears_itself and found.preset.config.audio == "vggish":
+        try:
+            found = replace(found, vggish=read_vggish(_fetch_vggish(note, progress)))
+        except AvisError as error:
+            without = error
     tensors = found.tensors()
     store.check_room(target.parent, sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()))
     source = f"{checkpoint.name} (sha256 {store.checksum(checkpoint, progress)})"
@@ -80,7 +87,7 @@ def import_released(
         raise OutputError(
             f"cannot keep the weights ({cause})", hint="set AVIS_HOME to another folder", file=target
         ) from error
-    return Imported(target, preset, sha256, hears_itself or bool(found.vggish))
+    return Imported(target, preset, sha256, hears_itself or bool(found.vggish), without)
 
 
 def export(wanted: str, folder: Path, *, offline: bool = False, progress: Progress = silent) -> Path:
@@ -107,9 +114,16 @@ def export(wanted: str, folder: Path, *, offline: bool = False, progress: Progre
     return _write_folder(folder, resolved.path, file, texts)
 
 
+def _fetch_vggish(note: acquire.Note, progress: Progress) -> Path:
+    file = load_manifest().files.get("vggish")
+    if file is None:
+        raise WeightsError("the list of models names no source of VGGish")
+    return acquire.public_file(file, note=note, progress=progress)
+
+
 def _check_name(path: Path, progress: Progress) -> None:
     """WeightsError if the file's name carries the start of another checksum than the file has."""
-    named = HASHED_NAME.search(path.name)
+    named = store.HASHED_NAME.search(path.name)
     found = store.checksum(path, progress)
     if named is not None and not found.startswith(named[1]):
         raise WeightsError(

@@ -28,6 +28,7 @@ SCHEME = "hf://"
 URL = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[^/@]+))?/(?P<file>[^@]+)")
 WAITS = (1.0, 3.0)  # seconds before the second and the third attempt to reach a server that failed
 CHUNK = 1 << 22  # bytes that a download may count too many
+TIMEOUT = 30.0  # seconds to wait for an answer
 PATIENCE = 3  # a download that had to be fetched more than this many times over is given up
 
 
@@ -61,7 +62,9 @@ def parse_url(text: str) -> HubFile:
 
 
 def is_offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").strip().upper() in ("1", "ON", "YES", "TRUE")
+    """Whether no connection may be opened: AVIS_OFFLINE, or HF_HUB_OFFLINE, says so."""
+    given = (os.environ.get(name, "").strip().upper() for name in ("AVIS_OFFLINE", "HF_HUB_OFFLINE"))
+    return any(value in ("1", "ON", "YES", "TRUE") for value in given)
 
 
 def cache_folder() -> Path:
@@ -75,9 +78,7 @@ def cache_folder() -> Path:
 
 def cached(wanted: HubFile) -> Fetched | None:
     """The file if it is in the cache already; asks nobody."""
-    path = _client().try_to_load_from_cache(
-        wanted.repo, wanted.file, cache_dir=cache_folder(), revision=wanted.revision
-    )
+    path = client().try_to_load_from_cache(wanted.repo, wanted.file, cache_dir=cache_folder(), revision=wanted.revision)
     return _fetched(Path(path)) if isinstance(path, str) else None
 
 
@@ -101,9 +102,9 @@ def fetch(
         return here
     if offline or is_offline():
         raise WeightsError("offline, and not in the cache", hint=hint or "run again online", file=str(wanted))
-    with _quiet_client(), pace.kept(_client().get_session(), least or Pace()):
+    with quiet_client(), pace.kept(client().get_session(), least or Pace()):
         try:
-            metadata = _patiently(lambda: _metadata(wanted))
+            metadata = patiently(lambda: _metadata(wanted))
             if metadata.commit_hash is None or metadata.etag is None:
                 raise refusal.not_a_hub(wanted, refusal.endpoint())
             if metadata.size is not None:
@@ -118,13 +119,13 @@ def fetch(
 
 
 def _metadata(wanted: HubFile) -> Any:
-    client = _client()
-    url = client.hf_hub_url(wanted.repo, wanted.file, revision=wanted.revision, endpoint=refusal.endpoint())
-    return client.get_hf_file_metadata(url, endpoint=refusal.endpoint())
+    hub = client()
+    url = hub.hf_hub_url(wanted.repo, wanted.file, revision=wanted.revision, endpoint=refusal.endpoint())
+    return hub.get_hf_file_metadata(url, endpoint=refusal.endpoint())
 
 
 def _download(wanted: HubFile, metadata: Any, progress: Progress, force: bool) -> Fetched:
-    path = _client().hf_hub_download(
+    path = client().hf_hub_download(
         wanted.repo,
         wanted.file,
         revision=wanted.revision,  # by its own name, so that it is found under it when offline
@@ -142,13 +143,14 @@ def _fetched(path: Path, etag: str = "") -> Fetched:
     return Fetched(path, sha256)
 
 
-def _patiently(ask: Callable[[], Any]) -> Any:
+def patiently(ask: Callable[[], Any]) -> Any:
     """``ask()``, tried again after a pause while the server is overloaded or does not answer."""
-    for wait in WAITS:
+    for default in WAITS:
         try:
             return ask()
         except Exception as error:
-            if not refusal.is_passing(error):
+            wait = refusal.wait_before_retry(error, default)
+            if wait is None or not refusal.is_passing(error):
                 raise
         time.sleep(wait)
     return ask()
@@ -180,7 +182,8 @@ def _meter(progress: Progress, total: int | None) -> type:
     return Meter
 
 
-def _client() -> Any:
+def client() -> Any:
+    """The Hub's client, which also asks other servers for us."""
     if "huggingface_hub" not in sys.modules:
         # its usage statistics ask the Hub a question of their own before the first download
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -192,7 +195,7 @@ def _client() -> Any:
 
 
 @contextmanager
-def _quiet_client() -> Iterator[None]:
+def quiet_client() -> Iterator[None]:
     """The client's own log lines are held back: what went wrong is said once, by us."""
     logger = logging.getLogger("huggingface_hub")
     before = logger.level

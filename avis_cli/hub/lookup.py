@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avis_cli.errors import WeightsError
-from avis_cli.hub import download, store
+from avis_cli.hub import acquire, download, sources, store
 from avis_cli.hub.download import HubFile
 from avis_cli.hub.manifest import Entry, Manifest, load_manifest
 from avis_cli.progress import Progress, silent
 from avis_cli.text import meant
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".pkl")
-VGGISH = "vggish-10086976.pth"
 
 
 @dataclass(frozen=True)
@@ -38,36 +37,69 @@ def resolve(
     offline: bool = False,
     progress: Progress = silent,
     force: bool = False,
+    note: acquire.Note = acquire.ignore,
 ) -> ResolvedWeights:
     """The weights called ``wanted``: a model's name, a file, or ``hf://OWNER/REPO[@REVISION]/FILE``.
 
-    None is the model named by AVIS_MODEL, else the bundled one. ``offline`` asks nobody, as HF_HUB_OFFLINE does;
-    ``force`` downloads again what comes from the Hub. Raises WeightsError if they are nowhere or their checksum is
-    wrong.
+    None is the default model (`default_model`). Released weights that are not here are fetched, which ``note`` is told.
+    ``offline`` asks nobody, as AVIS_OFFLINE and HF_HUB_OFFLINE do; ``force`` downloads again what can be downloaded.
+    Raises WeightsError if they are nowhere or their checksum is wrong.
     """
     manifest = load_manifest()
-    text = os.fspath(wanted) if wanted is not None else os.environ.get("AVIS_MODEL") or manifest.default
+    offline = offline or download.is_offline()
+    text = os.fspath(wanted) if wanted is not None else default_model(manifest)[0]
     if text.startswith(download.SCHEME):
         return _from_hub(download.parse_url(text), None, offline, progress, force)
     if text in manifest.models:
-        return _by_name(manifest, manifest.models[text], offline, progress, force)
+        return _by_name(manifest, manifest.models[text], offline, progress, force, note)
     if text.lower().endswith(SUFFIXES) or os.sep in text or os.path.exists(text):
         return _local(Path(text), progress)
-    there_are = f"there are {', '.join(manifest.models)}; or give a .safetensors file"
-    near = meant(text, manifest.models)
+    raise _unknown(text)
+
+
+def _unknown(text: str) -> WeightsError:
+    models = load_manifest().models
+    there_are = f"there are {', '.join(models)}; or give a .safetensors file"
+    near = meant(text, models)
     hint = there_are if near is None else f"{near} ({there_are})"
-    raise WeightsError(f"no model called {text!r}", hint=hint, usage=True)
+    return WeightsError(f"no model called {text!r}", hint=hint, usage=True)
+
+
+def default_model(manifest: Manifest) -> tuple[str, str]:
+    """The model that is used where none is named, and who chose it: AVIS_MODEL, else `avis weights default`, else the
+    list of models."""
+    for name, who in ((os.environ.get("AVIS_MODEL"), "AVIS_MODEL"), (store.chosen_model(), "avis weights default")):
+        if name:
+            return name, who
+    return manifest.default, "avis itself"
+
+
+def whole_name(model: str) -> str:
+    """What `avis weights default` keeps of ``model``: of a file its whole path. Raises WeightsError where there is no
+    such model; downloads nothing."""
+    if model in load_manifest().models:
+        return model
+    if model.startswith(download.SCHEME):
+        return str(download.parse_url(model))
+    if model.lower().endswith(SUFFIXES) or os.sep in model or os.path.exists(model):
+        path = Path(model).absolute()
+        store.require_regular(path)
+        if not path.exists():
+            raise WeightsError("no such weights file", hint="give one that exists", file=model)
+        return os.fspath(path)
+    raise _unknown(model)
 
 
 def is_local(wanted: str | None) -> bool:
-    """Whether ``resolve`` would take the weights from this machine, and so not from the Hub: bundled, imported, a file.
+    """Whether ``resolve`` can take the weights from nowhere but this machine: bundled, imported by hand, a file.
 
     False for a name that nothing is known of.
     """
     manifest = load_manifest()
-    text = wanted or os.environ.get("AVIS_MODEL") or manifest.default
+    text = wanted or default_model(manifest)[0]
     if text in manifest.models:
-        return where(manifest, manifest.models[text]) in ("bundled", "imported")
+        here = where(manifest, manifest.models[text])
+        return here == "bundled" or (here == "imported" and not manifest.models[text].sources)
     return os.path.exists(text)
 
 
@@ -96,19 +128,19 @@ def hub_file(entry: Entry) -> HubFile | None:
         raise WeightsError(f"AVIS_WEIGHTS_REPO is {other!r}, expected OWNER/REPO[@REVISION]") from None
 
 
-def how_to_get(entry: Entry) -> str:
-    """What to do for weights that are on no Hub."""
-    if entry.released is None:
-        return "install avis-cli again"
-    # imported here: to list models needs no network
-    from avis_cli.models import find_preset
-
-    hears_itself = find_preset(entry.preset).config.audio == "own"
-    command = f"avis weights import {entry.released}" + ("" if hears_itself else f" --vggish {VGGISH}")
-    return f"download {entry.released} from {entry.download}, then run `{command}`, or give a file with --model"
+def comes_from(entry: Entry) -> str:
+    """Where the weights would come from, in words."""
+    if entry.bundled:
+        return "this installation"
+    named = hub_file(entry)
+    by_itself = [*([str(named)] if named else []), *map(sources.origin_of, entry.sources)]
+    by_hand = [] if entry.download is None or entry.sources else [f"{entry.download} (by hand)"]
+    return ", else ".join(by_itself + by_hand) or "nowhere"
 
 
-def _by_name(manifest: Manifest, entry: Entry, offline: bool, progress: Progress, force: bool) -> ResolvedWeights:
+def _by_name(
+    manifest: Manifest, entry: Entry, offline: bool, progress: Progress, force: bool, note: acquire.Note
+) -> ResolvedWeights:
     bundled = manifest.folder / entry.file
     if entry.bundled and bundled.is_file():
         if entry.sha256 is None:
@@ -119,16 +151,35 @@ def _by_name(manifest: Manifest, entry: Entry, offline: bool, progress: Progress
             )
         return _named(bundled, entry, store.check(bundled, entry.sha256, "install avis-cli again", progress))
     imported = store.imported_file(entry.name)
-    if imported.is_file():
-        again = f"delete it and run `avis weights import {entry.released or 'FILE'}` again"
-        expected = store.read_sidecar(imported)
-        if expected is None:
-            raise WeightsError("has no checksum beside it", hint=again, file=imported)
-        return _named(imported, entry, store.check(imported, expected, again, progress))
+    if imported.is_file() and not (force and entry.sources):
+        return _imported(imported, entry, progress)
     source = hub_file(entry)
-    if source is None:
-        raise WeightsError(f"the weights of {entry.name} are not on this machine", hint=how_to_get(entry))
-    return _from_hub(source, entry, offline, progress, force)
+    if source is not None:
+        try:
+            return _from_hub(source, entry, offline, progress, force)
+        except WeightsError as error:
+            if not entry.sources or offline:
+                raise
+            note(f"not from {source}: {error.cause}")
+    if not entry.sources:
+        cause = f"the weights of {entry.name} are not on this machine, and do not come by themselves"
+        raise WeightsError(cause, hint="by hand:", steps=acquire.by_hand(entry))
+    if offline:
+        cause = f"offline, and the weights of {entry.name} are not on this machine"
+        steps = acquire.by_hand(entry)
+        raise WeightsError(cause, hint=f"run `avis weights pull {entry.name}` online, or by hand:", steps=steps)
+    acquire.model(entry, note=note, progress=progress, force=force)
+    return _imported(imported, entry, progress)
+
+
+def _imported(path: Path, entry: Entry, progress: Progress) -> ResolvedWeights:
+    """Weights that were imported, or fetched and converted, once their checksum is right."""
+    command = f"avis weights pull {entry.name}" if entry.sources else f"avis weights import {entry.released or 'FILE'}"
+    again = f"delete it and run `{command}` again"
+    expected = store.read_sidecar(path)
+    if expected is None:
+        raise WeightsError("has no checksum beside it", hint=again, file=path)
+    return _named(path, entry, store.check(path, expected, again, progress))
 
 
 def _named(path: Path, entry: Entry, sha256: str) -> ResolvedWeights:

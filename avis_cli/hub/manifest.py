@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,13 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Entry:
-    """One model. Its weights are the bundled ``file``, or ``file`` of ``repo`` at ``commit``, or neither yet.
+    """One model. Its weights are the bundled ``file``, or ``file`` of ``repo`` at ``commit``, or what ``sources`` hold.
 
     ``trained_on``: what to tell somebody who uses it without having chosen it. ``released``: the file the authors
-    published; ``download``: where. ``size``: bytes of the weights file, where known.
+    published; ``sources``: where it can be fetched, tried in order (`sources.py` tells what may stand there);
+    ``download``: where a person finds it; ``released_sha256``: what it hashes to, where that is known. ``size``: bytes
+    of the weights file, where known; ``about``: about as many bytes, where not. ``scores``: as published, in percent,
+    on ``scored_on``.
     """
 
     name: str
@@ -44,6 +47,25 @@ class Entry:
     commit: str | None = None
     released: str | None = None
     download: str | None = None
+    sources: tuple[str, ...] = ()
+    released_sha256: str | None = None
+    about: int | None = None
+    scores: tuple[tuple[str, float], ...] = ()
+    scored_on: str = ""
+
+
+@dataclass(frozen=True)
+class PublicFile:
+    """A file that several models need, such as the weights of VGGish; the fields are as those of ``Entry``."""
+
+    name: str
+    released: str
+    source: str
+    licence: str
+    download: str
+    sources: tuple[str, ...]
+    about: int | None = None
+    released_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +75,7 @@ class Manifest:
     folder: Path
     default: str
     models: dict[str, Entry]
+    files: dict[str, PublicFile] = field(default_factory=dict)
 
 
 def weights_folder() -> Path:
@@ -73,7 +96,8 @@ def _load(folder: Path) -> Manifest:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         categories = content["categories"]
         models = {name: _entry(name, values, categories) for name, values in content["models"].items()}
-        manifest = Manifest(folder, content["default"], models)
+        files = {name: _file(name, values) for name, values in content.get("files", {}).items()}
+        manifest = Manifest(folder, content["default"], models, files)
     except OSError as error:
         raise WeightsError(
             f"cannot read the list of models ({error.strerror})", hint="install avis-cli again", file=path
@@ -86,15 +110,22 @@ def _load(folder: Path) -> Manifest:
 
 
 def _entry(name: str, values: dict[str, Any], categories: dict[str, list[str]]) -> Entry:
-    fields = {**values, "categories": tuple(categories[values["categories"]])}
-    entry = Entry(name=name, **fields)
-    if entry.sha256 is not None and not SHA256.fullmatch(entry.sha256):
-        raise ValueError(f"sha256 of {name} is not 64 hexadecimal digits")
+    lists = {"sources": tuple(values.get("sources", ())), "scores": tuple(values.get("scores", {}).items())}
+    entry = Entry(name=name, **{**values, **lists, "categories": tuple(categories[values["categories"]])})
+    for sha256 in (entry.sha256, entry.released_sha256):
+        if sha256 is not None and not SHA256.fullmatch(sha256):
+            raise ValueError(f"sha256 of {name} is not 64 hexadecimal digits")
+    if entry.sources and entry.released is None:
+        raise ValueError(f"{name} has sources of a released file, but no name of that file")
     if entry.repo is not None and not COMMIT.fullmatch(entry.commit or ""):
         raise ValueError(f"{name} names a repository without the 40 digits of a commit")
     if Path(entry.file).name != entry.file:
         raise ValueError(f"the file of {name} is not a plain file name")
     return entry
+
+
+def _file(name: str, values: dict[str, Any]) -> PublicFile:
+    return PublicFile(name=name, **{**values, "sources": tuple(values["sources"])})
 
 
 def published_as(file: str) -> str | None:

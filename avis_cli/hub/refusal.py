@@ -1,19 +1,42 @@
-"""Why the Hub did not give a file, in one line each. No token ever gets into a line."""
+"""Why the Hub, or another server, did not give a file, in one line each. No token ever gets into a line."""
 
 from __future__ import annotations
 
 import errno
 import os
+import time
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from avis_cli.errors import WeightsError
 
 PASSING = (408, 429, 500, 502, 503, 504)
 DEFAULT_ENDPOINT = "https://huggingface.co"
+LONGEST_WAIT = 60.0  # seconds that a server may ask to be left alone for; beyond that it is asked again by the user
 
 
 class EndlessError(Exception):
     """A download that kept starting again."""
+
+
+class EndedEarlyError(Exception):
+    """A download that broke off; what has come is kept."""
+
+
+class WrongSizeError(Exception):
+    """A file that is not as large as it should be."""
+
+
+class WebPageError(Exception):
+    """A page for people where a file was asked for."""
+
+
+class QuotaError(Exception):
+    """A file of Google Drive that too many have fetched."""
+
+
+class UnsafeRedirectError(Exception):
+    """An https address that led to an http one."""
 
 
 def endpoint() -> str:
@@ -21,9 +44,10 @@ def endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
 
 
-def explain(error: BaseException, wanted: object) -> WeightsError:
-    """The error of the Hub's client as one line that says what to do; ``wanted`` prints as the file."""
-    cause, hint = _cause(error)
+def explain(error: BaseException, wanted: object, url: str | None = None) -> WeightsError:
+    """The error of the Hub's client as one line that says what to do; ``wanted`` prints as the file. ``url``: what was
+    asked for, None for the Hub."""
+    cause, hint = _cause(error) if url is None else _cause_elsewhere(error, url)
     return WeightsError(_without_token(cause), hint=hint, file=str(wanted))
 
 
@@ -38,7 +62,25 @@ def not_a_hub(wanted: object, address: str) -> WeightsError:
 def is_passing(error: BaseException) -> bool:
     """Whether the same question may well be answered in a moment."""
     status = _status(error)
-    return status in PASSING if status is not None else is_unreachable(error)
+    if status is not None:
+        return status in PASSING
+    return is_unreachable(error) or isinstance(error, EndedEarlyError)
+
+
+def wait_before_retry(error: BaseException, default: float) -> float | None:
+    """Seconds to wait before the same question is asked again: what the answer's Retry-After says, else ``default``;
+    None where it says more than ``LONGEST_WAIT``."""
+    asked = getattr(getattr(error, "response", None), "headers", {}).get("Retry-After", "").strip()
+    if not asked:
+        return default
+    if asked.isdigit():
+        wait = float(asked[:9])
+    else:
+        try:
+            wait = parsedate_to_datetime(asked).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return default
+    return None if wait > LONGEST_WAIT else max(wait, default)
 
 
 def is_unreachable(error: BaseException) -> bool:
@@ -80,6 +122,49 @@ def _cause(error: BaseException) -> tuple[str, str]:
         return f"cannot connect to {_host(endpoint())}", "check the network and HF_ENDPOINT"
     first = (str(error).strip().splitlines() or [""])[0][:200]
     return f"the download failed ({type(error).__name__}: {first})", "check the name, the network and HF_ENDPOINT"
+
+
+def _cause_elsewhere(error: BaseException, url: str) -> tuple[str, str]:
+    """Of a server that is not the Hub."""
+    status, kinds, host = _status(error), _kinds(error), _host(url)
+    if status is not None:
+        return _cause_of_status_elsewhere(status)
+    for kind, cause, hint in (
+        ("WebPageError", f"{host} sent a web page instead of the file", "open the address in a browser"),
+        ("QuotaError", "too many have fetched it today, its quota is used up", "wait a day, or fetch it in a browser"),
+        ("WrongSizeError", f"the wrong file: {error}", "get it from elsewhere"),
+        ("UnsafeRedirectError", f"{host} leads to an address without https", "get it from elsewhere"),
+        ("TooManyRedirects", f"{host} leads from address to address without an end", "open the address in a browser"),
+        ("_ChangedError", "the file changed while it was fetched", "run again"),
+        ("ProxyError", "the proxy refused", "check HTTPS_PROXY and NO_PROXY"),
+        ("TimeoutException", f"{host} did not answer in time", "check the network, or run again later"),
+        ("StalledError", f"{host} sends next to nothing", "check the network, or run again later"),
+        ("EndedEarlyError", "the download broke off", "run again, it goes on from where it stopped"),
+        ("RemoteProtocolError", "the download broke off", "run again, it goes on from where it stopped"),
+        ("NetworkError", f"cannot connect to {host}", "check the network"),
+    ):
+        if kind in kinds:
+            return cause, hint
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "no space left on the disk", "free some disk space, or set AVIS_HOME to another disk"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"cannot be kept ({error.strerror})", "check the folder that AVIS_HOME names"
+    first = (str(error).strip().splitlines() or [""])[0][:200]
+    return f"the download failed ({type(error).__name__}: {first})", "check the address and the network"
+
+
+def _cause_of_status_elsewhere(status: int) -> tuple[str, str]:
+    if status in (401, 403):
+        return f"not allowed ({status})", "open the address in a browser"
+    if status in (404, 410):
+        return f"not found ({status})", "check the address"
+    if status == 407:
+        return "the proxy wants a password (407)", "check HTTPS_PROXY"
+    if status == 429:
+        return "too many requests (429)", "wait some minutes"
+    if status >= 500:
+        return f"server error ({status})", "run again later"
+    return f"refused ({status})", "check the address"
 
 
 def _cause_of_status(status: int, kinds: set[str]) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -17,6 +18,8 @@ from avis_cli.hub.manifest import SHA256
 from avis_cli.progress import Progress, silent
 
 SPARE = 1 << 26  # bytes to leave free on a disk
+HASHED_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth")  # published weights carry the start of their SHA-256 in the name
+CHOSEN = "default-model"
 SIDECAR = ".sha256"  # in the form that `sha256sum -c` reads
 
 
@@ -29,6 +32,39 @@ def home() -> Path:
 def imported_file(name: str) -> Path:
     """Where the weights imported as ``name`` are, or would be."""
     return home() / "weights" / f"{name}.safetensors"
+
+
+def public_file(name: str) -> Path:
+    """Where a file that several models need is kept."""
+    return home() / "weights" / name
+
+
+def downloads() -> Path:
+    """Where downloads lie until they are complete and made into weights."""
+    return home() / "downloads"
+
+
+def pin(name: str) -> Path:
+    """The file beside whose name the checksum lies that a released file had when it was first fetched."""
+    return home() / "pins" / name
+
+
+def chosen_model() -> str | None:
+    """The model that ``avis weights default`` chose, None where it was not used."""
+    try:
+        return (home() / CHOSEN).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def choose_model(name: str | None) -> None:
+    """Keeps ``name`` as the model that is used when none is named; None forgets it. Raises OutputError."""
+    path = home() / CHOSEN
+    if name is None:
+        path.unlink(missing_ok=True)
+        return
+    with output_file(path, overwrite=True, remedy="set AVIS_HOME to another folder") as temporary:
+        temporary.write_text(f"{name}\n", encoding="utf-8")
 
 
 def checksum(path: Path, progress: Progress = silent) -> str:

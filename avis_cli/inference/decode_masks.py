@@ -98,17 +98,23 @@ def decode_masks(mask_embed: Tensor, mask_features: Tensor, sizes: MaskSizes) ->
     masks = torch.zeros((len(mask_embed), len(mask_features), *sizes.output), dtype=torch.bool, device=device)
     quality = MaskQuality.none(len(mask_embed), device)
     for frame, features in enumerate(mask_features):
-        quality = quality + decode_frame(mask_embed, features, sizes, masks[:, frame])
+        quality = quality + decode_logits(mask_logits(mask_embed, features), sizes, masks[:, frame])
     return masks, quality
 
 
 @torch.no_grad()
-def decode_frame(mask_embed: Tensor, features: Tensor, sizes: MaskSizes, out: Tensor) -> MaskQuality:
-    """One frame of ``decode_masks``: features (M, h, w); ``out`` (K, H, W), all False, gets the masks."""
-    height, width = features.shape[-2:]
-    to_frame, to_output = _resizings(height, width, sizes, features.device)
+def mask_logits(mask_embed: Tensor, features: Tensor) -> Tensor:
+    """mask_embed (K, M), features (M, h, w) of a frame -> (K, h, w), in float32."""
     with torch.autocast(features.device.type, enabled=False):
-        logits = (mask_embed.float() @ features.float().flatten(1)).view(-1, height, width)  # (K, h, w)
+        return (mask_embed.float() @ features.float().flatten(1)).view(-1, *features.shape[-2:])
+
+
+@torch.no_grad()
+def decode_logits(logits: Tensor, sizes: MaskSizes, out: Tensor) -> MaskQuality:
+    """One frame of ``decode_masks`` from its logits (K, h, w) on; ``out`` (K, H, W), all False, gets the masks."""
+    device = logits.device
+    to_frame, to_output = _resizings(logits.shape[-2], logits.shape[-1], sizes, device)
+    with torch.autocast(device.type, enabled=False):
         inside = logits > 0
         total, pixels = [], []
         for mask, logit, (top, bottom), (left, right) in zip(
@@ -126,8 +132,8 @@ def decode_frame(mask_embed: Tensor, features: Tensor, sizes: MaskSizes, out: Te
             for place, fine in to_output.around(logit, top, bottom, left, right):
                 mask[place] = fine > 0
     if not total:
-        return MaskQuality.none(0, features.device)
-    finest = _finest(features.device)
+        return MaskQuality.none(0, device)
+    finest = _finest(device)
     return MaskQuality(torch.stack(total).to(finest), torch.stack(pixels).to(finest))
 
 

@@ -224,5 +224,5 @@ class _Filling:
     def _result(self) -> ClipMasks:
         found = self._found
         self._tracks.close(range(self._count), found.classes, found.scores, [1.0] * self._count)
-        masks = [of_track for _, of_track, _, _ in self._tracks.finished()]
+        masks = [track.masks for track in self._tracks.finished()]
         return replace(found, times=self._tracks.times, masks=masks, drawn=self._drawn)

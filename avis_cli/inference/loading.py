@@ -31,11 +31,11 @@ def load_model(
 ) -> Model:
     """A network with its weights on a device.
 
-    ``name``: a preset, a weights file or ``hf://OWNER/REPO[@REVISION]/FILE``; None takes the preset named by
-    ``AVIS_MODEL``, or else the bundled model. ``weights``: None finds them by name; a file (.safetensors, .pth); or a
-    mapping from names to tensors in the released or our own naming, for the preset ``name``. ``device``: auto, cpu,
-    cuda, cuda:N or mps; ``precision``: auto, fp32, bf16 or fp16. Raises WeightsError for weights that are not there or
-    do not fit, and UsageError for a device or preset that is not.
+    ``name``: a preset, a weights file or ``hf://OWNER/REPO[@REVISION]/FILE``; None takes the model named by
+    ``AVIS_MODEL``, else that of ``avis weights default``, else the bundled one. ``weights``: None finds them by name; a
+    file (.safetensors, .pth); or a mapping from names to tensors in the released or our own naming, for the preset
+    ``name``. ``device``: auto, cpu, cuda, cuda:N or mps; ``precision``: auto, fp32, bf16 or fp16. Raises WeightsError
+    for weights that are not there or do not fit, and UsageError for a device or preset that is not.
     """
     if isinstance(weights, Mapping):
         if name is None:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avis_cli.inference.clip_frames import ClipFrames
-from avis_cli.inference.protocols import ClipModel
 
 MEMORY_BYTES = 1 << 30
 """Kept in memory: a minute of token frames at 640x360."""
@@ -125,6 +124,10 @@ class _Spilled:
         return out.to(device)
 
 
+Compute = Callable[[NDArray[np.uint8]], Tensor]
+"""Frames uint8 RGB (T, 3, h, w) -> their mask features (T, M, h', w')."""
+
+
 class MaskFrame:
     """One frame. ``time`` in seconds; ``features`` (M, h, w) are looked up or computed when first asked for."""
 
@@ -140,12 +143,12 @@ class MaskFrame:
 class MaskFrames:
     """Mask frames, decoded as far as they are needed; features that the first pass kept are not computed again.
 
-    ``at_once``: frames in the network together. Where the mask frames are the token frames nothing is decoded but
-    frames whose features were not kept.
+    ``compute``: the network's mask features; ``at_once``: frames in it together. Where the mask frames are the token
+    frames nothing is decoded but frames whose features were not kept.
     """
 
-    def __init__(self, model: ClipModel, frames: ClipFrames, kept: FeatureStore, at_once: int) -> None:
-        self._model, self._clip_frames, self._kept, self._at_once = model, frames, kept, at_once
+    def __init__(self, compute: Compute, frames: ClipFrames, kept: FeatureStore, at_once: int) -> None:
+        self._compute, self._clip_frames, self._kept, self._at_once = compute, frames, kept, at_once
         rate = frames.sampling.mask_fps
         self._frames = self._of_tokens() if frames.sampling.one_grid else self._of_rate(rate)
         self._again: Iterator[MaskFrame] | None = None
@@ -171,7 +174,7 @@ class MaskFrames:
 
     def _of_rate(self, rate: Fraction | None) -> Iterator[MaskFrame]:
         for times, frames in self._clip_frames.batches(rate):
-            batch = _Batch(self._model, times, frames, self._kept, self._at_once)
+            batch = _Batch(self._compute, times, frames, self._kept, self._at_once)
             for time in times:
                 yield MaskFrame(time, batch.features)
 
@@ -188,9 +191,9 @@ class _Batch:
     """Frames that were decoded together; when one of them needs the network its neighbours get theirs with it."""
 
     def __init__(
-        self, model: ClipModel, times: list[Fraction], frames: NDArray[np.uint8], kept: FeatureStore, at_once: int
+        self, compute: Compute, times: list[Fraction], frames: NDArray[np.uint8], kept: FeatureStore, at_once: int
     ) -> None:
-        self._model, self._times, self._frames, self._kept, self._at_once = model, times, frames, kept, at_once
+        self._compute, self._times, self._frames, self._kept, self._at_once = compute, times, frames, kept, at_once
         self._first, self._features = 0, None
 
     _features: Tensor | None
@@ -202,6 +205,6 @@ class _Batch:
         index = self._times.index(time)
         first = index - index % self._at_once
         if self._features is None or first != self._first:
-            self._features = self._model.mask_features(self._frames[first : first + self._at_once])
+            self._features = self._compute(self._frames[first : first + self._at_once])
             self._first = first
         return self._features[index - first]

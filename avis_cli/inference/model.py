@@ -50,10 +50,14 @@ class Model:
     def config(self) -> ClipConfig:
         return self.network.config
 
-    def localize(self, frames: Tensor | NDArray[np.uint8], audio: Tensor | NDArray[np.float32]) -> FrameTokens:
-        """Frames uint8 RGB (T, 3, h, w) at network size and audio embeddings (T, 128) -> tokens of every frame."""
+    def localize(
+        self, frames: Tensor | NDArray[np.uint8], audio: Tensor | NDArray[np.float32], *, frame_masks: bool = False
+    ) -> FrameTokens:
+        """Frames uint8 RGB (T, 3, h, w) at network size and audio embeddings (T, 128) -> tokens of every frame; with
+        ``frame_masks`` the frame level's own masks too, of a network that has them."""
         with self._running():
-            return self.network.localize(self._place(frames), self._place(audio).float())
+            more = _asked(frame_masks)
+            return self.network.localize(self._place(frames), self._place(audio).float(), **more)
 
     def track(
         self, tokens: FrameTokens | Tensor | NDArray[np.float32], audio: Tensor | NDArray[np.float32] | None = None
@@ -66,10 +70,11 @@ class Model:
                 raise TypeError("track() takes FrameTokens, or queries and audio embeddings")
             return self.network.track(self._place(tokens).float(), self._place(audio).float())
 
-    def mask_features(self, frames: Tensor | NDArray[np.uint8]) -> Tensor:
-        """Frames uint8 RGB (T, 3, h, w) at network size -> mask features: backbone and pixel decoder only."""
+    def mask_features(self, frames: Tensor | NDArray[np.uint8], *, frame_masks: bool = False) -> Tensor:
+        """Frames uint8 RGB (T, 3, h, w) at network size -> mask features: backbone and pixel decoder only; with
+        ``frame_masks`` the frame level's after the video level's."""
         with self._running():
-            return self.network.mask_features(self._place(frames))
+            return self.network.mask_features(self._place(frames), **_asked(frame_masks))
 
     def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
         """How surely each pair of video query and class sounds in each token frame: (K, T), 0..1."""
@@ -113,3 +118,8 @@ class Model:
         kind = PRECISIONS[self.precision]
         with torch.inference_mode(), torch.autocast(self.device.type, kind, enabled=kind != torch.float32):
             yield
+
+
+def _asked(frame_masks: bool) -> dict[str, bool]:
+    # networks without masks of a frame level do not know the word
+    return {"frame_masks": True} if frame_masks else {}

@@ -35,16 +35,21 @@ class ClipModel(Protocol):
         """Log-mel patches float32 (T, 96, 64), one a token frame -> audio embeddings (T, audio width)."""
         ...
 
-    def localize(self, frames: Tensor | NDArray[np.uint8], audio: Tensor | NDArray[np.float32]) -> FrameTokens:
-        """Frames uint8 RGB (T, 3, h, w) and audio embeddings (T, audio width) -> tokens of every frame."""
+    def localize(
+        self, frames: Tensor | NDArray[np.uint8], audio: Tensor | NDArray[np.float32], *, frame_masks: bool = False
+    ) -> FrameTokens:
+        """Frames uint8 RGB (T, 3, h, w) and audio embeddings (T, audio width) -> tokens of every frame.
+
+        ``frame_masks``: with the frame level's own masks, where ``config.refinements`` says that there are any."""
         ...
 
     def track(self, tokens: FrameTokens) -> TrackQueries:
         """Tokens of a window -> its video queries."""
         ...
 
-    def mask_features(self, frames: Tensor | NDArray[np.uint8]) -> Tensor:
-        """Frames uint8 RGB (T, 3, h, w) -> (T, M, h', w'), which mask embeddings are multiplied with."""
+    def mask_features(self, frames: Tensor | NDArray[np.uint8], *, frame_masks: bool = False) -> Tensor:
+        """Frames uint8 RGB (T, 3, h, w) -> (T, M, h', w'), which mask embeddings are multiplied with; with
+        ``frame_masks`` (T, 2 M, h', w'), the frame level's after the video level's."""
         ...
 
     def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from torch import Tensor
 from avis_cli.errors import AvisError
 from avis_cli.inference import clip_frames
 from avis_cli.inference.associate import Identities, Overlap
+from avis_cli.inference.aurora import NO_REFINEMENT, require_refinement
 from avis_cli.inference.clip_frames import ClipFrames
 from avis_cli.inference.intra_op import threads_for
 from avis_cli.inference.mask_frames import FeatureStore, MaskFrame, MaskFrames
@@ -58,7 +60,8 @@ class ClipSettings:
     exceed; ``gate``: whether a candidate is drawn only where it is heard, None for the model's own habit; ``window``:
     token frames that the tracker sees together, None for as many as free memory allows; ``max_gap``: seconds after
     which an object that sounds again in another window is a new one; ``record``: keep ``ClipMasks.evidence``;
-    ``clean``: take specks and pinholes out of the masks.
+    ``clean``: take specks and pinholes out of the masks; ``refine``: what checks the masks, where the gate leaves any:
+    nothing or "aurora".
     """
 
     output_size: tuple[int, int]
@@ -68,6 +71,7 @@ class ClipSettings:
     max_gap: float | Fraction = MAX_GAP
     record: bool = False
     clean: bool = False
+    refine: str = NO_REFINEMENT
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class ClipMasks:
     """What both passes found.
 
     ``times`` of the mask frames in seconds; for each candidate its ``masks``, one per mask frame, its score and class;
+    ``admission``: for each what has to exceed the threshold, which is not the score where masks were refined;
     ``sounding``: the seconds in which each is heard, None where nothing was gated; ``evidence``: where it was asked
     for, of a clip of one window that was drawn ungated at its token frames; ``drawn``: for each mask frame whether its
     masks are the network's own, None where all are; ``token_frames``: how many instances sound in each, of a model that
@@ -86,6 +91,7 @@ class ClipMasks:
     scores: list[float]
     classes: list[int]
     sounding: list[list[Span]] | None
+    admission: list[float] | None = None
     evidence: FrameEvidence | None = None
     drawn: list[bool] | None = None
     token_frames: Sequence[TokenFrame] = ()
@@ -102,8 +108,9 @@ def segment_clip(
     """Both passes over the frames of a clip: its candidates with their masks.
 
     Where memory runs out all is done once more with half as much at once, which ``warn`` is told. Raises AvisError if
-    that is too much as well.
+    that is too much as well, UsageError for a refinement that the network has not the parts for.
     """
+    require_refinement(model, settings.refine)
     attention = model.config.window
     window = choose_window(model.config, model.device) if settings.window is None else settings.window
     plan = Plan.of(window, attention, clip_frames.BATCH)
@@ -147,11 +154,17 @@ class _Passes:
     ) -> None:
         self._model, self._frames, self._embed, self._progress = model, frames, embed, progress
         self._settings, self._plan = settings, plan
+        self._localize, compute = model.localize, model.mask_features
+        if settings.refine != NO_REFINEMENT:
+            self._localize = partial(model.localize, frame_masks=True)
+            compute = partial(model.mask_features, frame_masks=True)
         self._gated = model.config.gate if settings.gate is None else settings.gate
         if settings.record and (self._gated or not frames.sampling.one_grid):
             raise ValueError("evidence is recorded of ungated clips whose mask frames are the token frames")
+        if settings.record and settings.refine != NO_REFINEMENT:
+            raise ValueError("evidence is recorded of masks as the network draws them")
         self._features = FeatureStore()
-        self._mask_frames = MaskFrames(model, frames, self._features, plan.frames)
+        self._mask_frames = MaskFrames(compute, frames, self._features, plan.frames)
         self._identities = Identities(float(settings.max_gap))
         self._tracks = TrackAccumulator()
         self._counted_frames: list[TokenFrame] = []
@@ -177,7 +190,9 @@ class _Passes:
 
     def _tracked(self, tokens: TokenWindow) -> TrackedWindow:
         asked = self._settings
-        settings = WindowSettings(asked.output_size, asked.threshold, self._gated, self._plan.shared, asked.clean)
+        settings = WindowSettings(
+            asked.output_size, asked.threshold, self._gated, self._plan.shared, asked.clean, asked.refine
+        )
         window = TrackedWindow(self._model, tokens, self._frames.sampling, settings, self._identities.gallery)
         if self._settings.record:
             window.record()
@@ -191,7 +206,7 @@ class _Passes:
         for times, images in self._frames.batches(fps):
             for first in range(0, len(times), self._plan.frames):
                 some = slice(first, first + self._plan.frames)
-                tokens = self._model.localize(images[some], self._embed(times[some]))
+                tokens = self._localize(images[some], self._embed(times[some]))
                 self._features.keep(times[some], tokens.mask_features)
                 if tokens.count is not None:
                     shares = zip(times[some], tokens.count.tolist(), strict=True)
@@ -235,7 +250,7 @@ class _Passes:
 
     def _close(self, window: TrackedWindow, until: Fraction | None) -> None:
         """Take in what a window that has been drawn says of its objects."""
-        self._tracks.close(window.ids, window.classes, window.scores(), window.pixels)
+        self._tracks.close(window.ids, window.classes, window.scores(), window.pixels, window.agreement())
         if window.gate is not None:
             begin = -math.inf if window.begin is None else float(window.begin)
             self._tracks.add_sounding(window.ids, window.gate.spans, begin, math.inf if until is None else float(until))
@@ -247,10 +262,11 @@ class _Passes:
             raise ValueError("evidence is recorded of clips of one window")
         return ClipMasks(
             self._tracks.times,
-            [masks for _, masks, _, _ in tracks],
-            [score for _, _, score, _ in tracks],
-            [category for category, _, _, _ in tracks],
-            [spans for _, _, _, spans in tracks] if self._gated else None,
+            [track.masks for track in tracks],
+            [track.score for track in tracks],
+            [track.category for track in tracks],
+            [track.sounding for track in tracks] if self._gated else None,
+            None if self._settings.refine == NO_REFINEMENT else [track.admission for track in tracks],
             last.frame_evidence() if recorded and last is not None else None,
             token_frames=self._counted_frames,
         )

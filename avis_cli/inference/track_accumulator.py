@@ -27,17 +27,37 @@ Drawn = Sequence[NDArray[np.bool_] | None]
 
 @dataclass
 class _Track:
-    """``parts``: score and pixels in each window that it was found in."""
+    """``parts``: score, agreement and pixels in each window that it was found in."""
 
     masks: Masks
     category: int = 0
-    parts: list[tuple[float, float]] = field(default_factory=list)
+    parts: list[tuple[float, float, float]] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
 
     def score(self) -> float:
-        """The windows' scores, weighted by the pixels that each is the mean over."""
-        pixels = sum(count for _, count in self.parts)
-        return sum(score * (count / pixels) for score, count in self.parts) if pixels else 0.0
+        """The windows' scores, weighted by the pixels that each is the mean over: held against the threshold."""
+        return self._mean([score for score, _, _ in self.parts])
+
+    def reported(self) -> float:
+        """The same of the windows' scores times their agreement."""
+        return self._mean([score * agreement for score, agreement, _ in self.parts])
+
+    def _mean(self, values: Sequence[float]) -> float:
+        counts = [count for _, _, count in self.parts]
+        pixels = sum(counts)
+        return sum(value * (count / pixels) for value, count in zip(values, counts, strict=True)) if pixels else 0.0
+
+
+@dataclass(frozen=True)
+class FinishedTrack:
+    """``category``: its class; ``masks``: one per frame; ``admission``: the score that is held against the threshold;
+    ``score``: the one that is reported; ``sounding``: the seconds in which it is heard."""
+
+    category: int
+    masks: Masks
+    admission: float
+    score: float
+    sounding: list[Span]
 
 
 class TrackAccumulator:
@@ -71,14 +91,21 @@ class TrackAccumulator:
         return self._tracks[id]
 
     def close(
-        self, ids: Sequence[int | None], categories: Sequence[int], scores: Sequence[float], pixels: Sequence[float]
+        self,
+        ids: Sequence[int | None],
+        categories: Sequence[int],
+        scores: Sequence[float],
+        pixels: Sequence[float],
+        agreement: Sequence[float] | None = None,
     ) -> None:
-        """Take in what a window says of its objects, when all of it has been drawn."""
-        for id, category, score, count in zip(ids, categories, scores, pixels, strict=True):
+        """Take in what a window says of its objects, when all of it has been drawn. ``agreement``, 0..1: factor of the
+        reported score, 1 for all if None."""
+        agreement = [1.0] * len(ids) if agreement is None else agreement
+        for id, category, *part in zip(ids, categories, scores, agreement, pixels, strict=True):
             if id is not None:
                 track = self._track(id)
                 track.category = category
-                track.parts.append((score, count))
+                track.parts.append((part[0], part[1], part[2]))
 
     def add_sounding(
         self, ids: Sequence[int | None], spans: Sequence[Sequence[Span]], begin: float, end: float
@@ -101,12 +128,15 @@ class TrackAccumulator:
         for id in over:
             del self._tracks[id]
 
-    def finished(self) -> list[tuple[int, Masks, float, list[Span]]]:
-        """Class, one mask per frame, score and seconds of each object."""
+    def finished(self) -> list[FinishedTrack]:
+        """Every object that was not forgotten, in the order of their ids."""
         for track in self._tracks.values():
             track.masks.extend([None] * (len(self.times) - len(track.masks)))
         in_order = (self._tracks[id] for id in sorted(self._tracks))
-        return [(track.category, track.masks, track.score(), track.spans) for track in in_order]
+        return [
+            FinishedTrack(track.category, track.masks, track.score(), track.reported(), track.spans)
+            for track in in_order
+        ]
 
 
 def encoded(masks: Drawn) -> list[RunLength | None]:

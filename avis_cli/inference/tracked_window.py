@@ -16,9 +16,10 @@ from torch import Tensor
 
 from avis_cli.errors import AvisError
 from avis_cli.inference.associate import Evidence, collect_evidence
+from avis_cli.inference.aurora import NO_REFINEMENT, Refiner, dice
 from avis_cli.inference.clean_masks import clean_mask
 from avis_cli.inference.clip_frames import Sampling
-from avis_cli.inference.decode_masks import MaskSizes, candidates, decode_masks
+from avis_cli.inference.decode_masks import MaskSizes, candidates, decode_logits, mask_logits
 from avis_cli.inference.gate import Gate, apply_hysteresis
 from avis_cli.inference.mask_frames import MaskFrame
 from avis_cli.inference.protocols import ClipModel
@@ -32,13 +33,15 @@ Drawn = list[NDArray[np.bool_] | None]
 class WindowSettings:
     """What is asked of a window. ``output_size``: height and width of the masks; ``threshold``: score that a candidate
     has to be able to exceed; ``gated``: whether a candidate is drawn only where it is heard; ``shared``: token frames
-    that it has in common with each neighbour; ``clean``: whether specks and pinholes are taken out of the masks."""
+    that it has in common with each neighbour; ``clean``: whether specks and pinholes are taken out of the masks;
+    ``refine``: what checks the masks, if anything."""
 
     output_size: tuple[int, int]
     threshold: float
     gated: bool
     shared: int = 0
     clean: bool = False
+    refine: str = NO_REFINEMENT
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,8 @@ class TrackedWindow:
 
     ``times`` of its token frames and ``end``, where they end, in seconds; ``classes`` of its candidates and ``ids``,
     the objects that they are, which association sets in a clip of several windows; ``begin``: seconds from which on its
-    masks count, None from the first; ``evidence``: for association, None where the window is the whole clip.
+    masks count, None from the first; ``evidence``: for association, None where the window is the whole clip;
+    ``refiner``: what checks its masks, None where nothing does.
     A score is the class probability times the mean sigmoid inside the masks that were given out (Cheng et al. 2022,
     section 3.4, over all frames of the clip as in VITA).
     """
@@ -104,6 +108,10 @@ class TrackedWindow:
         self._rows = self.pairs.rows.cpu().numpy()
         self._total = torch.zeros(len(self.pairs), dtype=torch.float64)
         self._pixels = torch.zeros(len(self.pairs), dtype=torch.float64)
+        self._cells = torch.zeros(3, len(self.pairs), dtype=torch.float64)  # common, video, frame: as in Refined
+        self.refiner: Refiner | None = None
+        if settings.refine != NO_REFINEMENT:
+            self.refiner = Refiner(tokens, tracks, self.pairs.masks, self.times)
         self._per_frame: list[tuple[Tensor, Tensor]] | None = None
 
     def record(self) -> None:
@@ -118,7 +126,7 @@ class TrackedWindow:
     def draw(self, frame: MaskFrame) -> Drawn:
         """The masks of a frame; its features are asked for only where a candidate is heard."""
         wanted = self._heard(frame.time)
-        return self._decode(frame.features, wanted) if wanted.any() else [None] * len(self.classes)
+        return self._decode(frame, wanted) if wanted.any() else [None] * len(self.classes)
 
     def _heard(self, time: Fraction) -> NDArray[np.bool_]:
         if self.gate is None:
@@ -127,14 +135,15 @@ class TrackedWindow:
         heard: NDArray[np.bool_] = self.gate.heard[:, self.times.index(time)] if self._one_grid else self.gate.at(time)
         return heard
 
-    def _decode(self, features: Tensor, wanted: NDArray[np.bool_]) -> Drawn:
-        """features (M, h, w); ``wanted`` (P,), the candidates to draw, at least one."""
+    def _decode(self, frame: MaskFrame, wanted: NDArray[np.bool_]) -> Drawn:
+        """``wanted`` (P,), the candidates to draw, at least one."""
         needed = np.unique(self._rows[wanted])
-        embed = self._embed[self.pairs.masks[torch.from_numpy(needed).to(self.pairs.masks.device)]]
         with torch.inference_mode():
-            require_finite(features)
-            decoded, quality = decode_masks(embed, features[None], self._sizes)
-        shown = [mask if mask.any() else None for mask in decoded[:, 0].cpu().numpy()]
+            require_finite(frame.features)
+            logits, cells = self._logits(frame, torch.from_numpy(needed).to(self.pairs.masks.device))
+            decoded = torch.zeros((len(needed), *self._sizes.output), dtype=torch.bool, device=logits.device)
+            quality = decode_logits(logits, self._sizes, decoded)
+        shown = [mask if mask.any() else None for mask in decoded.cpu().numpy()]
         if self._clean:
             shown = [None if mask is None else clean_mask(mask) for mask in shown]
         masks: Drawn = [None] * len(self._rows)
@@ -144,11 +153,22 @@ class TrackedWindow:
             place = index[int(self._rows[pair])]
             total[pair], pixels[pair] = quality.total[place].cpu(), quality.pixels[place].cpu()
             masks[pair] = shown[place]
+            if cells is not None:
+                self._cells[:, pair] += cells[:, place]
         self._total += total
         self._pixels += pixels
         if self._per_frame is not None:
             self._per_frame.append((total, pixels))
         return masks
+
+    def _logits(self, frame: MaskFrame, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mask logits of the queries in ``rows`` (R,) of those that need a mask, (R, h, w); where they are refined also
+        the cells of both levels' masks (3, R), of which `aurora.dice` is made."""
+        embed = self._embed[self.pairs.masks[rows]]
+        if self.refiner is None:
+            return mask_logits(embed, frame.features), None
+        refined = self.refiner.refine(embed, frame.features, rows, frame.time)
+        return refined.logits, torch.stack([refined.common, refined.video, refined.frame]).cpu()
 
     @property
     def pixels(self) -> list[float]:
@@ -157,10 +177,17 @@ class TrackedWindow:
         return counts
 
     def scores(self) -> list[float]:
-        """Score of each candidate over the frames so far."""
+        """Score of each candidate over the frames so far, before any factor for how far both levels agree."""
         mean = self._total / (self._pixels + 1e-6)
         scores: list[float] = (self.pairs.probabilities.cpu().double() * mean).tolist()
         return scores
+
+    def agreement(self) -> list[float]:
+        """How far the masks of both levels agree over the frames so far, 0..1; 1 where nothing was refined."""
+        if self.refiner is None:
+            return [1.0] * len(self.pairs)
+        agreement: list[float] = dice(*self._cells).tolist()
+        return agreement
 
     def frame_evidence(self) -> FrameEvidence:
         """What was recorded, of a window that was drawn ungated at its token frames."""

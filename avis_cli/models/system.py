@@ -50,6 +50,9 @@ class ClipConfig:
         "window": (1, 240),
     }
     """Least and largest value of each number in a description that is read from a file; a system adds its own."""
+    refinements: ClassVar[tuple[str, ...]] = ()
+    """Values of ``--refine`` that its networks can serve: "aurora" where ``localize`` and ``mask_features`` take
+    ``frame_masks`` and give the frame level's masks too."""
 
     name: str
     categories: tuple[str, ...]

@@ -21,6 +21,8 @@ class FrameTokens:
     ``mask_features`` (T, M, h, w): mask logits of a track are their dot products with its mask embedding; no frames in
     it (0, M, h, w) where they were dropped. ``size``: height and width of the frames in pixels, before padding.
     ``count`` (T, 3): probabilities that 0, 1, or 2 or more instances sound, None of a network that does not count.
+    ``mask_embed`` (T, Q, M): the frame level's own mask embeddings, None unless they were asked for; ``mask_features``
+    are then (T, 2 M, h, w), those of tracks followed by those that go with ``mask_embed``.
     """
 
     queries: Tensor
@@ -29,6 +31,7 @@ class FrameTokens:
     mask_features: Tensor
     size: tuple[int, int]
     count: Tensor | None = None
+    mask_embed: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -48,6 +51,7 @@ class FrameTokens:
             audio=self.audio[first:end],
             mask_features=masks,
             count=None if self.count is None else self.count[first:end],
+            mask_embed=None if self.mask_embed is None else self.mask_embed[first:end],
         )
 
     def copy(self) -> FrameTokens:
@@ -59,12 +63,14 @@ class FrameTokens:
             self.mask_features.clone(),
             self.size,
             None if self.count is None else self.count.clone(),
+            None if self.mask_embed is None else self.mask_embed.clone(),
         )
 
     @staticmethod
     def join(parts: Sequence[FrameTokens]) -> FrameTokens:
         """Tokens of consecutive windows of one clip -> tokens of the clip."""
         counts = [part.count for part in parts if part.count is not None]
+        embeds = [part.mask_embed for part in parts if part.mask_embed is not None]
         return FrameTokens(
             torch.cat([part.queries for part in parts]),
             torch.cat([part.class_logits for part in parts]),
@@ -72,6 +78,7 @@ class FrameTokens:
             torch.cat([part.mask_features for part in parts]),
             parts[0].size,
             torch.cat(counts) if counts else None,
+            torch.cat(embeds) if embeds else None,
         )
 
 
@@ -80,13 +87,16 @@ class TrackQueries:
     """What a clip's video queries became.
 
     ``class_logits`` (N, K + 1), ``mask_embed`` (N, M); ``similarity`` (N, C) and ``token_similarity`` (T, Q, C): the
-    dot product of a query's and a token's is the logit of their being the same object.
+    dot product of a query's and a token's is the logit of their being the same object. ``audio_similarity`` (T, C):
+    what the sound of a frame adds to the similarity embeddings of its tokens where queries attend to them, None for
+    nothing.
     """
 
     class_logits: Tensor
     mask_embed: Tensor
     similarity: Tensor
     token_similarity: Tensor
+    audio_similarity: Tensor | None = None
 
 
 def sounding(tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:

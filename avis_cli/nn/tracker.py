@@ -112,9 +112,10 @@ class Tracker(nn.Module):
         self.query_similarity_head = nn.Linear(width, width)
         self.mask_projection = mask_projection(heads.fine_width, heads.mask_width)
 
-    def forward(self, tokens: Tensor, audio: Tensor, shifted: bool = True) -> tuple[list[Tensor], Tensor]:
+    def forward(self, tokens: Tensor, audio: Tensor, shifted: bool = True) -> tuple[list[Tensor], Tensor, Tensor]:
         """tokens (B, T, Q, C), audio (B, T, audio_width) -> the normalised queries (B, N, C) after each query layer,
-        and the similarity embeddings of the tokens (B, T, Q, C).
+        the similarity embeddings of the tokens (B, T, Q, C), and what the sound of each frame adds to its tokens
+        (B, T, C) after these and before the queries read them.
 
         ``shifted``: every other token layer works on windows shifted by half, as the released networks do after
         training but not during it. The audio layers always alternate.
@@ -134,7 +135,7 @@ class Tracker(nn.Module):
         for layer in self.query_layers:
             query = layer(query, self.query_position, key, value)
             states.append(self.norm(query))
-        return states, self.token_similarity_head(x)
+        return states, self.token_similarity_head(x), heard[:, :, 0]
 
     def mask_features(self, fine: Tensor) -> Tensor:
         """Clip feature (B, Cf, H, W) -> what mask embeddings are multiplied with, (B, mask_width, H, W)."""

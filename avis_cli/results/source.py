@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any, Literal, Protocol
 
 from avis_cli.files.numbers import ratio
@@ -44,6 +45,11 @@ class Source:
     frame_rate: str | None
     audio: SourceAudio | None
     decode_failures: int = 0
+
+    @property
+    def exact_rate(self) -> Fraction | None:
+        """``frame_rate`` as a number, None if it is unknown."""
+        return None if self.frame_rate is None else ratio(self.frame_rate)
 
     @classmethod
     def of(cls, clip: ClipInfo, decode_failures: int = 0) -> Source:

@@ -81,16 +81,18 @@ class AblatedModel:
             patches = torch.full_like(patches, math.log(LOG_OFFSET))
         return self._model.embed_log_mel(patches)
 
-    def localize(self, frames: Tensor | NDArray[np.uint8], audio: Tensor | NDArray[np.float32]) -> FrameTokens:
+    def localize(
+        self, frames: Tensor | NDArray[np.uint8], audio: Tensor | NDArray[np.float32], *, frame_masks: bool = False
+    ) -> FrameTokens:
         audio = torch.as_tensor(audio)
-        tokens = self._model.localize(frames, audio * float(self._ablation.localizer))
+        tokens = self._model.localize(frames, audio * float(self._ablation.localizer), frame_masks=frame_masks)
         return replace(tokens, audio=(audio * float(self._ablation.tracker)).to(tokens.audio.device))
 
     def track(self, tokens: FrameTokens) -> TrackQueries:
         return self._model.track(tokens)
 
-    def mask_features(self, frames: Tensor | NDArray[np.uint8]) -> Tensor:
-        return self._model.mask_features(frames)
+    def mask_features(self, frames: Tensor | NDArray[np.uint8], *, frame_masks: bool = False) -> Tensor:
+        return self._model.mask_features(frames, frame_masks=frame_masks)
 
     def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
         return self._model.sounding(tokens, tracks, queries, classes)

@@ -50,7 +50,9 @@ class FrameLevel(AblatedModel):
         self._hears = float(ablation.localizer)
 
     @torch.inference_mode()
-    def localize(self, frames: Tensor | NDArray[np.uint8], audio: Tensor | NDArray[np.float32]) -> FrameTokens:
+    def localize(
+        self, frames: Tensor | NDArray[np.uint8], audio: Tensor | NDArray[np.float32], *, frame_masks: bool = False
+    ) -> FrameTokens:
         network, frames = self._network, torch.as_tensor(frames).to(self.device)
         audio = torch.as_tensor(audio).to(self.device) * self._hears
         features = network.features(frames)

@@ -160,7 +160,8 @@ def test_settings_weights_and_annotations_are_what_is_gone_by(data: Path, tmp_pa
     output = run_dataset(tiny_model, data, "test", tmp_path / "results.json", threshold=1.0)
     before = output.read_bytes()
     assert json.loads(before) == []
-    for settings, word in (({"threshold": 0.9}, "threshold"), ({"mute": True}, "sound"), ({"gate": False}, "gate")):
+    others = {"threshold": {"threshold": 0.9}, "sound": {"mute": True}, "gate": {"gate": False}}
+    for word, settings in {**others, "refine": {"refine": "aurora"}}.items():
         with pytest.raises(OutputError, match=rf"another {word}; --overwrite"):
             run_dataset(tiny_model, data, "test", output, **{"threshold": 1.0, **settings})
     nameless = Model(tiny_model.network)
@@ -172,6 +173,29 @@ def test_settings_weights_and_annotations_are_what_is_gone_by(data: Path, tmp_pa
     assert output.read_bytes() == before
     run_dataset(nameless, data, "test", output, threshold=1.0, overwrite=True)
     assert list(tmp_path.glob("*.partial")) == []
+
+
+def test_masks_are_refined_when_asked(made: Path, tmp_path: Path, tiny_model: Model) -> None:
+    plain = run_dataset(tiny_model, made, "test", tmp_path / "plain.json", **LOOSE)
+    refined = run_dataset(
+        tiny_model, made, "test", tmp_path / "refined.json", null_empty=True, refine="aurora", **LOOSE
+    )
+    assert "refine" not in json.loads((tmp_path / "plain.json.settings").read_text()), "as before there was a choice"
+    found = json.loads(refined.read_text())
+    assert found != json.loads(plain.read_text())
+    for video in truth(made)["videos"]:
+        own = [entry for entry in found if entry["video_id"] == video["id"]]
+        expected = by_hand(tiny_model, made, video, refine="aurora", **LOOSE).tracks
+        assert [entry["score"] for entry in own] == pytest.approx([track.score for track in expected], abs=1e-5)
+
+
+def test_a_model_without_a_frame_level_leaves_nothing_behind(made: Path, tmp_path: Path, tiny_model: Model) -> None:
+    flat: Any = _HearsByVggish(tiny_model)
+    flat.config.refinements = ()
+    flat.config.name = "flat"
+    with pytest.raises(UsageError, match="flat cannot refine masks by aurora"):
+        run_dataset(flat, made, "test", tmp_path / "results.json", refine="aurora")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_muting_is_digital_silence_and_needs_no_sound(data: Path, tmp_path: Path, tiny_model: Model) -> None:

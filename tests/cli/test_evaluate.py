@@ -128,7 +128,7 @@ def test_worst_and_reference_and_plots(tmp_path: Path, capsys: pytest.CaptureFix
     assert err.count("curves in") == 3
     scores = json.loads(run(capsys, *arguments[:-2], "--format", "json")[1])
     assert len(scores["worst"]["videos"]) == len(scores["worst"]["frames"]) == 3
-    assert len(scores["reference"]) == 4
+    assert len(scores["reference"]) == 9
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def test_runs_scores_and_does_it_once(data: str, tiny_weights: Path, capsys: pyt
     assert (code, alone) == (0, out)
 
     assert "another null-empty" in refused(capsys, 1, *ask, "--null-empty")
+    assert "another refine" in refused(capsys, 1, *ask, "--refine", "aurora")
     code, nulls, _ = run(capsys, *ask, "--null-empty", "--mute", "--pred", "other.json")
     assert code == 0
     assert nulls != out

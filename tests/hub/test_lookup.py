@@ -41,6 +41,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
     for name in list(os.environ):
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    monkeypatch.delenv("AVIS_OFFLINE")
     monkeypatch.setattr(download, "WAITS", (0.0, 0.0))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_TOKEN", TOKEN)
@@ -169,16 +170,19 @@ def test_what_is_no_model_is_told_which_there_are(tmp_path: Path) -> None:
     assert "is a folder" in failure(tmp_path)
 
 
-def test_released_weights_that_are_nowhere_say_where_to_get_them() -> None:
+def test_released_weights_that_are_nowhere_say_what_to_do_by_hand() -> None:
     for name, entry in load_manifest().models.items():
         if entry.released is not None:
-            line = failure(name)
-            assert "not on this machine" in line
+            with pytest.raises(WeightsError) as caught:
+                resolve(name)
+            assert "not on this machine" in caught.value.headline
             where = "https://1drv.ms/" if name.startswith("avism") else "https://drive.google.com/"
-            assert f"download {entry.released} from {where}" in line
+            download_it, import_it, use_it = caught.value.steps
+            assert download_it.startswith(f"download {entry.released} from {where}")
+            assert f"`avis weights import {entry.released}`" in import_it
             # AVISM hears through VGGish, whose weights are a file of their own
-            vggish = " --vggish vggish-10086976.pth" if name.startswith("avism") else ""
-            assert f"`avis weights import {entry.released}{vggish}`" in line
+            assert ("VGGish" in import_it) == name.startswith("avism")
+            assert f"--model {name}`" in use_it
 
 
 def test_imported_weights_need_the_checksum_beside_them(models: Path) -> None:

@@ -51,6 +51,9 @@ def test_a_system_goes_through_segment_and_export(toy_weights: Path, tmp_path: P
     assert {entry["name"] for entry in document["categories"]} == {"bell", "drum"}
     assert document["tracks"]
     assert document["times"] == [0.0, 1.0, 2.0]
+    refined = ["segment", str(clip), "-o", str(tmp_path / "refined"), "--model", str(toy_weights), "--refine", "aurora"]
+    assert main([*refined, "-q"]) == 2
+    assert not (tmp_path / "refined").exists()
     assert main(["weights", "export", str(toy_weights), str(folder), "-q"]) == 0
     assert json.loads((folder / "config.json").read_text())["name"] == "toy-one"
 

@@ -29,7 +29,7 @@ class Listener:
         self.patches = patches
         return torch.ones(len(patches), 4)
 
-    def localize(self, frames: Any, audio: Tensor) -> FrameTokens:
+    def localize(self, frames: Any, audio: Tensor, *, frame_masks: bool = False) -> FrameTokens:
         self.localizer = audio
         return FrameTokens(torch.zeros(len(audio), 1, 2), torch.zeros(len(audio), 1, 3), audio, torch.zeros(0), (8, 8))
 

@@ -87,6 +87,8 @@ class TwoLevelConfig(ClipConfig):
     Means and deviations of pixels are on the 0..255 scale of RGB.
     """
 
+    refinements: ClassVar[tuple[str, ...]] = ("aurora",)
+
     RANGES: ClassVar[Mapping[str, Range]] = {
         "pixel_mean": (-1000, 1000),
         "pixel_std": (0.001, 1_000_000),

@@ -77,10 +77,11 @@ class TwoLevelNetwork(nn.Module, ABC):
         """As ``embed_log_mel``, for training."""
 
     @torch.no_grad()
-    def localize(self, frames: Tensor, audio: Tensor) -> FrameTokens:
+    def localize(self, frames: Tensor, audio: Tensor, *, frame_masks: bool = False) -> FrameTokens:
         """Frames uint8 (T, 3, h, w), RGB at network size, and their audio (T, audio width) -> FrameTokens.
 
-        Each frame is its own: windows of a clip give what the clip would.
+        Each frame is its own: windows of a clip give what the clip would. ``frame_masks``: with the frame level's own
+        mask embeddings, and the mask features of both levels.
         """
         self._check_frames(frames)
         if audio.shape != (len(frames), self.config.audio_width):
@@ -90,14 +91,13 @@ class TwoLevelNetwork(nn.Module, ABC):
             )
         audio = audio.to(self.device, self.dtype)
         some = self.frames_per_pass
-        return FrameTokens.join(
-            [self._localize(part, sound) for part, sound in zip(frames.split(some), audio.split(some), strict=True)]
-        )
+        parts = zip(frames.split(some), audio.split(some), strict=True)
+        return FrameTokens.join([self._localize(part, sound, frame_masks) for part, sound in parts])
 
-    def _localize(self, frames: Tensor, audio: Tensor) -> FrameTokens:
+    def _localize(self, frames: Tensor, audio: Tensor, frame_masks: bool) -> FrameTokens:
         """As ``localize``, all in one pass."""
         features = self.features(frames)
-        masks = self._mask_features(features)
+        masks = self._mask_features(features, frame_masks)
         with self._in_float32():
             decoded = self.localizer(features, audio)
             state, count = decoded.queries[-1], decoded.count_logits
@@ -108,14 +108,16 @@ class TwoLevelNetwork(nn.Module, ABC):
                 masks,
                 (frames.shape[-2], frames.shape[-1]),
                 None if count is None else count_probabilities(count.float()),
+                self.localizer.mask_head(state).float() if frame_masks else None,
             )
 
     @torch.no_grad()
-    def mask_features(self, frames: Tensor) -> Tensor:
-        """Frames as for ``localize`` -> (T, M, h, w), for frames that need masks and no tokens."""
+    def mask_features(self, frames: Tensor, *, frame_masks: bool = False) -> Tensor:
+        """Frames as for ``localize`` -> (T, M, h, w), for frames that need masks and no tokens; with ``frame_masks``
+        (T, 2 M, h, w)."""
         self._check_frames(frames)
         parts = frames.split(self.frames_per_pass)
-        return torch.cat([self._mask_features(self.features(part)) for part in parts])
+        return torch.cat([self._mask_features(self.features(part), frame_masks) for part in parts])
 
     @torch.no_grad()
     def track(self, tokens: FrameTokens | Tensor, audio: Tensor | None = None) -> TrackQueries:
@@ -133,13 +135,15 @@ class TwoLevelNetwork(nn.Module, ABC):
         queries, audio = queries.to(self.device, self.dtype), audio.to(self.device, self.dtype)
         heads = self.tracker
         with self._in_float32():
-            states, token_similarity = heads(queries[None], audio[None])
+            states, token_similarity, heard = heads(queries[None], audio[None])
             state = states[-1][0]
             return TrackQueries(
                 heads.class_head(state).float(),
                 heads.mask_head(state).float(),
                 heads.query_similarity_head(state).float(),
                 token_similarity[0].float(),
+                # the head is linear: what is added to tokens before it is added to embeddings behind it
+                F.linear(heard[0], heads.token_similarity_head.weight).float(),
             )
 
     @torch.no_grad()
@@ -194,7 +198,7 @@ class TwoLevelNetwork(nn.Module, ABC):
         tokens = states[-token_layers:]  # (L, B, T, Q, C)
         L = len(tokens)
         repeated = tracker_audio.expand(L, -1, -1, -1).flatten(0, 1)
-        tracked, token_similarity = self.tracker(tokens.flatten(0, 1), repeated, shifted)
+        tracked, token_similarity, _ = self.tracker(tokens.flatten(0, 1), repeated, shifted)
         queries = torch.stack(tracked).unflatten(1, (L, B))  # (D, L, B, N, C)
         track_predictions = TrackPredictions(
             self.tracker.class_head(queries),
@@ -205,12 +209,15 @@ class TwoLevelNetwork(nn.Module, ABC):
         )
         return frame_predictions, track_predictions
 
-    def _mask_features(self, features: PixelFeatures) -> Tensor:
+    def _mask_features(self, features: PixelFeatures, frame_masks: bool) -> Tensor:
         """Computed in float32, kept in autocast's element type: one rounding, and half the memory for each frame."""
         device = self.device.type
         kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.dtype
         with self._in_float32():
-            return self.tracker.mask_features(features.fine).to(kind)
+            masks = self.tracker.mask_features(features.fine)
+            if frame_masks:
+                masks = torch.cat([masks, self.localizer.mask_features(features)], dim=1)
+            return masks.to(kind)
 
     def _in_float32(self) -> torch.autocast:
         return torch.autocast(self.device.type, enabled=False)

@@ -27,6 +27,7 @@ from avis_cli.evaluate.report.cost import cost_tables, find_costs
 from avis_cli.evaluate.report.printed import breakdowns, overall, to_csv
 from avis_cli.evaluate.report.scores_file import METRICS, BothMeanings, Report, document_of, read_scores, report_of
 from avis_cli.evaluate.report.tables import WIDTH, Table, signed
+from avis_cli.models import preset_names
 from avis_cli.text import printable
 
 DEV = paths.DATA / "evaluation" / "dev"
@@ -185,11 +186,16 @@ def test_differences_carry_their_sign() -> None:
 
 
 def test_reference_stands_alone_and_beside_a_run(report: Report) -> None:
-    alone = {row[0]: row[3:] for row in reference_table().rows}
+    alone = {row[0]: row[3:6] for row in reference_table().rows}
     assert alone["avism-r50-coco"] == ["44.42", "64.52", "45.04"]
     assert alone["avism-swinl-coco"] == ["52.49", "71.13", "53.46"]
+    assert alone["acvis-r50-coco"] == ["46.72", "65.02", "46.64"]
+    papers = {row[0]: row[6] for row in reference_table().rows}
+    assert papers["acvis-r50-in"].startswith("ICASSP 2026")
+    ours = {name for name in alone if name == name.lower()}
+    assert ours == {name for name in preset_names() if not name.endswith("-tiny")}, "published models that can be run"
     assert len(alone) == len(PUBLISHED)
-    beside = {row[0].strip(): row[3:] for row in reference_table(report).rows}
+    beside = {row[0].strip(): row[3:6] for row in reference_table(report).rows}
     assert beside["this run"] == ["48.99", "19.78", "36.77"]
     assert beside["corrected"] == ["56.54", "27.52", "36.77"]
 
