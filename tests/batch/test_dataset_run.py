@@ -160,8 +160,13 @@ def test_settings_weights_and_annotations_are_what_is_gone_by(data: Path, tmp_pa
     output = run_dataset(tiny_model, data, "test", tmp_path / "results.json", threshold=1.0)
     before = output.read_bytes()
     assert json.loads(before) == []
-    others = {"threshold": {"threshold": 0.9}, "sound": {"mute": True}, "gate": {"gate": False}}
-    for word, settings in {**others, "refine": {"refine": "aurora"}}.items():
+    others: dict[str, dict[str, Any]] = {
+        "threshold": {"threshold": 0.9},
+        "sound": {"mute": True},
+        "gate": {"gate": False},
+        "refine": {"refine": "aurora"},
+    }
+    for word, settings in others.items():
         with pytest.raises(OutputError, match=rf"another {word}; --overwrite"):
             run_dataset(tiny_model, data, "test", output, **{"threshold": 1.0, **settings})
     nameless = Model(tiny_model.network)

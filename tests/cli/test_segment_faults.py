@@ -350,7 +350,8 @@ def test_a_read_only_place_is_told_before_any_work(
 
     def refused() -> None:
         for source in (videos / "a.mp4", videos):
-            assert main(["segment", str(source), "-r", "-o", str(place / "out")]) == 1
+            recursive = [] if source.is_file() else ["-r"]
+            assert main(["segment", str(source), *recursive, "-o", str(place / "out")]) == 1
             out, err = capfd.readouterr()
             lines = [line for line in err.splitlines() if "cannot be written: " in line]
             assert out == ""

@@ -20,7 +20,7 @@ from fake_files import COMMIT, FakeFiles, serve
 from avis_cli.cli.main import main
 from avis_cli.errors import AvisError, WeightsError
 from avis_cli.hub import acquire, download, manifest, resolve, sources, store, weights_file
-from avis_cli.hub.manifest import Entry, load_manifest
+from avis_cli.hub.manifest import Entry, PublicFile, load_manifest
 from avis_cli.models.acvis import checkpoint
 from avis_cli.models.acvis.config import PRESETS
 from avis_cli.models.acvis.system import build
@@ -387,7 +387,8 @@ def test_offline_imports_no_address_and_fetches_no_vggish(
 
 def test_what_the_manifest_lists_can_be_asked_for(server: FakeFiles) -> None:
     known = load_manifest()
-    for entry in (*known.models.values(), *known.files.values()):
+    entries: list[Entry | PublicFile] = [*known.models.values(), *known.files.values()]
+    for entry in entries:
         for source in entry.sources:
             assert source.startswith(("https://", "hf://spaces/"))
             if not source.startswith("hf://"):

@@ -7,6 +7,7 @@ video query and class, its masks in the .json by the video query.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -81,6 +82,10 @@ class Run:
         return [place[pair] for pair in zip(*(self.golden[name].tolist() for name in ("query", "labels")), strict=True)]
 
 
+def giving(features: torch.Tensor) -> Callable[[Fraction], torch.Tensor]:
+    return lambda _: features
+
+
 def refined(preset: str, name: str, weights: dict[str, torch.Tensor], given: Any, audio: str) -> Run:
     """``given``: the frames, and their sound under ``audio``."""
     about, golden = json.loads((DATA / f"{name}.json").read_text()), np.load(DATA / f"{name}.npz")
@@ -105,11 +110,11 @@ def refined(preset: str, name: str, weights: dict[str, torch.Tensor], given: Any
     assert window.refiner is not None
     every = torch.arange(len(window.pairs.masks))
     for time, features in zip(window.times, tokens.mask_features, strict=True):
-        frame = MaskFrame(time, lambda _, features=features: features)
+        frame = MaskFrame(time, giving(features))
         drawn.append(window.draw(frame))
         embed = window._embed[window.pairs.masks]
         supported.append(window.refiner.refine(embed, features, every, time).supported[window.pairs.rows].numpy())
-        baseline.draw(MaskFrame(time, lambda _, features=features: features.chunk(2)[0]))
+        baseline.draw(MaskFrame(time, giving(features.chunk(2)[0])))
     return Run(golden, about, window, baseline, drawn, np.stack(supported, axis=1))
 
 
@@ -136,7 +141,8 @@ def check(case: Run) -> None:
     for query, place in zip(golden["query"].tolist(), places, strict=True):
         size = case.about["output_size"]
         wanted = np.stack([coco.decode({"size": size, "counts": runs}) for runs in case.about["masks"][str(query)]]) > 0
-        shown = np.stack([np.zeros(size, bool) if drawn[place] is None else drawn[place] for drawn in case.drawn])
+        masks = [drawn[place] for drawn in case.drawn]
+        shown = np.stack([np.zeros(size, bool) if mask is None else mask for mask in masks])
         overlaps.append(iou(shown, wanted))
         apart_pixels += int((shown ^ wanted).sum())
     overlap = min(overlaps)
