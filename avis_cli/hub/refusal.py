@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import time
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from avis_cli.errors import WeightsError
+from avis_cli.files.numbers import whole_number
 
 PASSING = (408, 429, 500, 502, 503, 504)
 DEFAULT_ENDPOINT = "https://huggingface.co"
@@ -73,8 +75,9 @@ def wait_before_retry(error: BaseException, default: float) -> float | None:
     asked = getattr(getattr(error, "response", None), "headers", {}).get("Retry-After", "").strip()
     if not asked:
         return default
-    if asked.isdigit():
-        wait = float(asked[:9])
+    if asked.isascii() and asked.isdigit():
+        seconds = whole_number(asked)
+        wait = math.inf if seconds is None else float(seconds)
     else:
         try:
             wait = parsedate_to_datetime(asked).timestamp() - time.time()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from avis_cli.errors import WeightsError
+from avis_cli.files.numbers import whole_number
 from avis_cli.hub import download, pace, refusal, sources, store
 from avis_cli.hub.pace import Pace
 from avis_cli.hub.refusal import QuotaError, UnsafeRedirectError, WebPageError, WrongSizeError
@@ -200,7 +201,7 @@ def _said(response: Any, remote: Remote) -> _Answer:
     headers = response.headers
     ranged = re.fullmatch(r"bytes \d+-\d+/(\d+)", headers.get("content-range", ""))
     length = headers.get("content-length", "")
-    total = int(ranged[1]) if ranged else int(length) if response.status_code == 200 and length.isdigit() else None
+    total = whole_number(ranged[1]) if ranged else whole_number(length) if response.status_code == 200 else None
     etag = headers.get("etag", "")
     validator = etag if etag.startswith('"') else headers.get("last-modified")
     return _Answer(_plain(remote.file or _attached(headers) or sources.name_in(remote.url)), total, validator)
@@ -208,7 +209,7 @@ def _said(response: Any, remote: Remote) -> _Answer:
 
 def _first_byte(response: Any) -> int | None:
     found = re.match(r"bytes (\d+)-", response.headers.get("content-range", ""))
-    return int(found[1]) if found else None
+    return whole_number(found[1]) if found else None
 
 
 def _attached(headers: Any) -> str | None:

@@ -7,6 +7,7 @@ import io
 import shutil
 import sys
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,7 +60,7 @@ def _idle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def module(name: str) -> Any:
         return importlib.import_module(f"avis_cli.{name}")
 
-    result = SimpleNamespace(source=SimpleNamespace(width=64, height=48, frame_rate="5/1", file="clip.mp4"))
+    result = SimpleNamespace(source=SimpleNamespace(width=64, height=48, exact_rate=Fraction(5), file="clip.mp4"))
     report = SimpleNamespace(failed=0, total=1, summary=list)
     clip = module("results.clip").ClipResult
     monkeypatch.setattr(clip, "read", lambda *_: result)
