@@ -160,7 +160,9 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    return list(folder.rglob(".avis-part-*"))
+    # unlike a glob, a walk is not disturbed by folders that come and go meanwhile
+    found = (Path(root, name) for root, folders, files in os.walk(folder) for name in (*folders, *files))
+    return [path for path in found if path.name.startswith(".avis-part-")]
 
 
 def visible(folder: Path) -> dict[str, str]:
