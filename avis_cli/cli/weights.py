@@ -206,8 +206,9 @@ def _import(checkpoint: str, vggish: Path | None, name: str | None, overwrite: b
             path = stack.enter_context(fetched)
         else:
             path = Path(checkpoint)
+        fetch = partial(acquire.vggish, note=console.note, progress=progress)
         done = import_released(
-            path, vggish=vggish, name=name, overwrite=overwrite, note=console.note, progress=progress
+            path, vggish=vggish, name=name, overwrite=overwrite, fetch_vggish=fetch, progress=progress
         )
     console.note(f"imported as {done.name}: use it with --model {done.name}")
     if not done.has_audio:
@@ -232,7 +233,7 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write a folder ready for `hf upload`: weights, config and model card."""
-    from avis_cli.hub.convert import export as write
+    from avis_cli.hub.publish import export as write
 
     with progress_bar() as progress:
         write(model, folder, offline=offline, progress=progress)

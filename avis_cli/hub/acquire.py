@@ -16,7 +16,7 @@ from pathlib import Path
 from avis_cli.errors import AvisError, OutputError, WeightsError
 from avis_cli.files.locks import take_lock
 from avis_cli.hub import download, sources, store, transfer
-from avis_cli.hub.manifest import Entry, PublicFile
+from avis_cli.hub.manifest import Entry, PublicFile, load_manifest
 from avis_cli.hub.sources import Remote
 from avis_cli.progress import Progress, silent
 from avis_cli.text import printable
@@ -41,7 +41,7 @@ def model(entry: Entry, *, note: Note = ignore, progress: Progress = silent, for
             return
         failures: list[str] = []
         for source in entry.sources:
-            if _from(source, entry, lambda path: _convert(path, entry, progress), failures, note, progress):
+            if _from(source, entry, lambda path: _convert(path, entry, note, progress), failures, note, progress):
                 return
     begun = any(store.downloads().glob(f"*/{transfer.PART}"))
     raise WeightsError(
@@ -49,6 +49,14 @@ def model(entry: Entry, *, note: Note = ignore, progress: Progress = silent, for
         hint="run it again, it goes on where it stopped, or by hand:" if begun else "by hand:",
         steps=by_hand(entry),
     )
+
+
+def vggish(*, note: Note = ignore, progress: Progress = silent) -> Path:
+    """The public VGGish weights, through which AVISM hears. Raises WeightsError as ``model`` does."""
+    file = load_manifest().files.get("vggish")
+    if file is None:
+        raise WeightsError("the list of models names no source of VGGish")
+    return public_file(file, note=note, progress=progress)
 
 
 def public_file(file: PublicFile, *, note: Note = ignore, progress: Progress = silent) -> Path:
@@ -181,10 +189,13 @@ def _pin(wanted: Entry | PublicFile, sha256: str, note: Note) -> None:
         note(f"{wanted.released} has sha256 {sha256}: kept, a later download has to have the same")
 
 
-def _convert(path: Path, entry: Entry, progress: Progress) -> None:
+def _convert(path: Path, entry: Entry, note: Note, progress: Progress) -> None:
     from avis_cli.hub.convert import import_released
 
-    import_released(path, name=entry.preset, overwrite=True, progress=progress)
+    def sound() -> Path:
+        return vggish(note=note, progress=progress)
+
+    import_released(path, name=entry.preset, overwrite=True, fetch_vggish=sound, progress=progress)
 
 
 def _keep(path: Path, target: Path) -> None:

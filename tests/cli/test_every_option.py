@@ -69,7 +69,7 @@ def _idle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (segment, "_one"), (synth, "_write"), (synth, "_write_preview"), (synth, "_print_stats"),
         (module("writers.overlay"), "overlay_clip"), (module("cli.export"), "_write"),
         (module("cli.evaluate"), "score_files"), (module("cli.weights"), "_record"), (module("train.run"), "train"),
-        (module("hub.convert"), "export"),
+        (module("hub.publish"), "export"),
     ):  # fmt: skip
         monkeypatch.setattr(home, name, nothing)
     monkeypatch.setattr(segment, "_several", lambda *_: report)

@@ -16,7 +16,7 @@ from fake_files import FakeFiles, serve
 from torch import Tensor
 
 from avis_cli.cli.main import main
-from avis_cli.hub import convert, download, sources, store, weights_file
+from avis_cli.hub import acquire, download, sources, store, weights_file
 from avis_cli.hub.lookup import resolve
 from avis_cli.hub.manifest import load_manifest
 from avis_cli.models import preset_names, recognise
@@ -323,7 +323,7 @@ def ear(server: FakeFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     server.files[f"/{path.name}"] = path.read_bytes()
     known = load_manifest()
     file = dataclasses.replace(known.files["vggish"], released=path.name, sources=(f"{server.url}/{path.name}",))
-    monkeypatch.setattr(convert, "load_manifest", lambda: dataclasses.replace(known, files={"vggish": file}))
+    monkeypatch.setattr(acquire, "load_manifest", lambda: dataclasses.replace(known, files={"vggish": file}))
     return path
 
 
