@@ -144,6 +144,11 @@ def example_set(right: list[bool]) -> Dataset:
     return Dataset([Category(1, "a")], videos)
 
 
+def test_an_interval_leaves_out_as_much_at_either_end() -> None:
+    assert interval(np.arange(1001.0)) == pytest.approx((25.0, 975.0))
+    assert interval(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
+
+
 def test_the_interval_is_that_of_the_clips() -> None:
     evaluation = evaluate_dataset(example_set([True] * 30 + [False] * 70))
     samples = resampled(evaluation.videos, evaluation.categories, 400, 0)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -323,3 +324,9 @@ def test_no_name_leads_out_of_the_folder(server: FakeFiles, tmp_path: Path, give
         remote = Remote(f"{server.url}/{quote(given)}", "here")
         server.files[f"/{quote(given)}"] = CONTENT
     assert get(server, tmp_path, remote) == tmp_path / kept
+
+
+def test_a_wait_of_too_many_digits_is_too_long() -> None:
+    error = Exception()
+    error.response = SimpleNamespace(headers={"Retry-After": "9" * 30}, status_code=429)  # type: ignore[attr-defined]
+    assert refusal.wait_before_retry(error, 1.0) is None

@@ -82,6 +82,8 @@ def test_counted_strictly_a_mask_on_a_part_of_a_silent_object_is_a_fault() -> No
     assert share_suppressed(dataset, [[[silent]]]) == 1.0, "an IoU of a quarter is no mask on the object"
     assert share_suppressed(dataset, [[[silent]]], of_object=0.1) == 0.0
     assert share_suppressed(dataset, [[[silent]]], of_object=0.3) == 1.0
+    half_beside = video([], [(1, [square(3, side=6), None])])
+    assert share_suppressed(half_beside, [[[silent]]], of_object=0.4) == 0.0, "a half of it, at an IoU of a third"
 
 
 @dataclass(frozen=True)
