@@ -2,6 +2,7 @@
 
 - ``load_model(name)``: a network with its weights on a device, ready for the two below.
 - ``segment(path, model)``: a video file -> ``ClipResult``.
+- ``stream(source, model)``: a camera, an address, a pipe or a file -> one ``FrameResult`` after another, as it goes on.
 - ``segment_frames(model, frames, audio, output_size)``: frames that are already at network size, uint8 RGB
   (T, 3, h, w), and one audio embedding for each, float32 (T, 128) -> ``ClipResult`` with masks of ``output_size``
   (height, width) in pixels.
@@ -27,18 +28,25 @@ from avis_cli.version import __version__
 if TYPE_CHECKING:
     from avis_cli.errors import AvisError
     from avis_cli.evaluate import evaluate
+    from avis_cli.evaluate.semantic.scores import evaluate_maps
     from avis_cli.inference.loading import load_model
     from avis_cli.outputs import export_result, plot_result, render_result, save_result
     from avis_cli.results.clip import ClipResult, Track
+    from avis_cli.results.frame import FrameResult
     from avis_cli.results.reader import read_result
-    from avis_cli.segment import segment, segment_frames
+    from avis_cli.results.semantic import SemanticResult
+    from avis_cli.segment import segment, segment_frames, segment_maps
+    from avis_cli.stream import stream
 
 __all__ = [
     "AvisError",
     "ClipResult",
+    "FrameResult",
+    "SemanticResult",
     "Track",
     "__version__",
     "evaluate",
+    "evaluate_maps",
     "export_result",
     "load_model",
     "plot_result",
@@ -47,6 +55,8 @@ __all__ = [
     "save_result",
     "segment",
     "segment_frames",
+    "segment_maps",
+    "stream",
 ]
 
 # name -> the module that has it
@@ -57,8 +67,13 @@ _HOMES = {
     "Track": "avis_cli.results.clip",
     "load_model": "avis_cli.inference.loading",
     "segment_frames": "avis_cli.segment",
+    "segment_maps": "avis_cli.segment",
     "segment": "avis_cli.segment",
+    "SemanticResult": "avis_cli.results.semantic",
+    "stream": "avis_cli.stream",
+    "FrameResult": "avis_cli.results.frame",
     "evaluate": "avis_cli.evaluate",
+    "evaluate_maps": "avis_cli.evaluate.semantic.scores",
     # a result's own methods reach them here: results import no writer
     "save_result": "avis_cli.outputs",
     "render_result": "avis_cli.outputs",
@@ -68,7 +83,7 @@ _HOMES = {
 
 
 class _Package(ModuleType):
-    """``segment`` and ``evaluate`` are functions of the package although each also names a module in it.
+    """``segment``, ``stream`` and ``evaluate`` are functions of the package although each also names a module in it.
 
     The import system sets a module as an attribute of its package when it is first imported; here it does not, so that
     the name means the function whoever has imported what.

@@ -33,6 +33,7 @@ MAX_RATE = 1000  # frames per second anybody may ask for
 RESULTS = ("overlay", "masks", "tracks", "report")
 FILLS = ("none", "flow")
 REFINEMENTS = ("none", "aurora")
+INSTANCES = ("none", "sort")
 FILL_RATE = Fraction(2)
 """Masks per second that the network draws itself where the frames between are filled, and nothing else is said."""
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -352,6 +353,11 @@ class SegmentOptions:
         False, switch,
         "Take specks and pinholes out of the masks: pieces and holes under 5 % of the mask and 0.1 % of the picture.",
         panel=FOUND, is_later=True,
+    )  # fmt: skip
+    instances: str = option(
+        "none", Choice(INSTANCES),
+        "Of a model of class maps: tell objects apart; sort: each connected piece of a class, followed by SORT.",
+        metavar="none|sort", panel=FOUND, is_later=True,
     )  # fmt: skip
     refine: str = option(
         "none", Choice(REFINEMENTS),

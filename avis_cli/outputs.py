@@ -22,6 +22,7 @@ from avis_cli.media.clip_info import ClipInfo
 from avis_cli.options import SegmentOptions, declarations
 from avis_cli.progress import Progress, silent
 from avis_cli.results.clip import ClipResult
+from avis_cli.results.semantic import SemanticResult
 from avis_cli.writers import mask_images, overlay, report, tracks_json
 from avis_cli.writers.plot import frame_picture, timeline_picture
 from avis_cli.writers.result_folder import ResultFolder
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 PathLike = str | os.PathLike[str]
 Warn = Callable[[str], None]
+AnyResult = ClipResult | SemanticResult
 
 _OF_VIDEO = ("overlay", "report")  # results that are made with the clip's pictures
 _READING = ("audio_track", "frame_rate", "audio", "max_pixels")  # settings that say how a clip is read
@@ -42,7 +44,7 @@ def _ignore(warning: str) -> None:
 
 def write_results(
     folder: Path,
-    result: ClipResult,
+    result: AnyResult,
     clip: ClipInfo | None,
     options: SegmentOptions,
     progress: Progress,
@@ -53,23 +55,26 @@ def write_results(
     """Every result that ``options.only`` names into ``folder``; without ``clip`` no overlay and no report. ``linked``:
     whether the report may lead to the clip's own file."""
     colours = options.draw.colours
-    if "tracks" in options.only:
-        tracks_json.write_tracks(folder / "tracks.json", result)
+    drawn = drawn_result(result)
+    if "tracks" in options.only and isinstance(result, SemanticResult):
+        (folder / "maps.json").write_text(result.to_json(), encoding="ascii", newline="\n")
+    elif "tracks" in options.only:
+        tracks_json.write_tracks(folder / "tracks.json", drawn)
     if "masks" in options.only:
-        mask_images.write_masks(folder / "masks", result, colours=colours, progress=progress)
+        mask_images.write_masks(folder / "masks", drawn, colours=colours, progress=progress)
     if "overlay" in options.only and clip is not None:
         overlay.overlay_clip(
-            folder / "overlay.mp4", result, clip, until=options.end, style=options.draw, progress=progress, warn=warn
+            folder / "overlay.mp4", drawn, clip, until=options.end, style=options.draw, progress=progress, warn=warn
         )
     if "report" in options.only and clip is not None:
         beside = "overlay.mp4" if "overlay" in options.only else None
         report.report_clip(
-            folder / "report.html", result, clip, overlay=beside, colours=colours, linked=linked, warn=warn
+            folder / "report.html", drawn, clip, overlay=beside, colours=colours, linked=linked, warn=warn
         )
 
 
 def save_result(
-    result: ClipResult,
+    result: AnyResult,
     folder: PathLike,
     video: PathLike | None = None,
     *,
@@ -96,7 +101,7 @@ def save_result(
 
 
 def render_result(
-    result: ClipResult,
+    result: AnyResult,
     path: PathLike,
     video: PathLike | None = None,
     *,
@@ -115,11 +120,13 @@ def render_result(
     if os.path.exists(path) and os.path.samefile(path, clip.file):
         raise UsageError("is read and written at once", hint="choose another name", file=path)
     with output_file(path, overwrite=overwrite) as part:
-        overlay.overlay_clip(part, result, clip, until=options.end, style=options.draw, progress=progress, warn=warn)
+        overlay.overlay_clip(
+            part, drawn_result(result), clip, until=options.end, style=options.draw, progress=progress, warn=warn
+        )
 
 
 def export_result(
-    result: ClipResult,
+    result: AnyResult,
     format: str,
     path: PathLike,
     video: PathLike | None = None,
@@ -147,7 +154,7 @@ def export_result(
     export(Path(path), result, form, Request(given, progress=progress, warn=warn), overwrite=overwrite)
 
 
-def plot_result(result: ClipResult, time: float | None = None, video: PathLike | None = None, **settings: Any) -> Image:
+def plot_result(result: AnyResult, time: float | None = None, video: PathLike | None = None, **settings: Any) -> Image:
     """A picture to look at: without ``time`` who sounds when, with it what the overlay shows at ``time`` seconds.
 
     Where the clip is neither given nor known there is no waveform, and masks stand on a plain ground. Raises UsageError
@@ -159,11 +166,11 @@ def plot_result(result: ClipResult, time: float | None = None, video: PathLike |
     if video is not None or result.video is not None:
         clip = _open_clip(result, video, options, _ignore)
     if time is None:
-        return timeline_picture(result, clip, options.draw.colours)
-    return frame_picture(result, clip, float(time), options.draw)
+        return timeline_picture(drawn_result(result), clip, options.draw.colours)
+    return frame_picture(drawn_result(result), clip, float(time), options.draw)
 
 
-def require_same_clip(result: ClipResult, clip: ClipInfo, file: PathLike | None = None) -> None:
+def require_same_clip(result: AnyResult, clip: ClipInfo, file: PathLike | None = None) -> None:
     """Raise AnnotationError where the clip's pictures have another size than the masks. ``file``: the result's own."""
     source = result.source
     if (source.width, source.height) != (clip.width, clip.height):
@@ -174,7 +181,12 @@ def require_same_clip(result: ClipResult, clip: ClipInfo, file: PathLike | None 
         )
 
 
-def _options(verb: str, result: ClipResult, given: Mapping[str, Any], *more: str) -> SegmentOptions:
+def drawn_result(result: AnyResult) -> ClipResult:
+    """What writers take: of class maps each class as a track."""
+    return result.as_tracks() if isinstance(result, SemanticResult) else result
+
+
+def _options(verb: str, result: AnyResult, given: Mapping[str, Any], *more: str) -> SegmentOptions:
     """The settings given, and in place of the others those that the result was made with."""
     drawing = [name for name, declared, _ in declarations() if declared.decides == "drawing"]
     usable = [*drawing, *_READING, *more]
@@ -185,7 +197,7 @@ def _options(verb: str, result: ClipResult, given: Mapping[str, Any], *more: str
     return SegmentOptions(**{**recorded, **given})
 
 
-def _open_clip(result: ClipResult, video: PathLike | None, options: SegmentOptions, warn: Warn) -> ClipInfo:
+def _open_clip(result: AnyResult, video: PathLike | None, options: SegmentOptions, warn: Warn) -> ClipInfo:
     path = result.video if video is None else video
     if path is None:
         raise _no_video("the overlay")

@@ -1,4 +1,5 @@
-"""The pipeline: a video file -> the objects that sound in it, as a ``ClipResult``.
+"""The pipeline: a video file -> the objects that sound in it, as a ``ClipResult``, or class maps of what sounds, as a
+``SemanticResult``.
 
 Which frames are looked at and what is heard with each; ``passes`` turns them into masks, and candidates that score
 above the threshold become tracks.
@@ -7,10 +8,11 @@ above the threshold become tracks.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,21 +22,31 @@ from torch import Tensor
 from avis_cli.errors import MediaError, UsageError
 from avis_cli.inference.clip_frames import ArrayFrames, Sampling, VideoFrames, network_size
 from avis_cli.inference.flow_fill import fill_between, flow_size
+from avis_cli.inference.in_world import Watched, bundled_entry, world_of
 from avis_cli.inference.loading import load_model
+from avis_cli.inference.map_instances import instances
+from avis_cli.inference.map_sound import SampleReader
 from avis_cli.inference.model import Model
+from avis_cli.inference.protocols import ClipModel
 from avis_cli.inference.segment_clip import THRESHOLD, ClipMasks, ClipSettings, Embedder, segment_clip
+from avis_cli.inference.segment_maps import ClipMaps, Hear, class_maps, map_frames, segment_maps
 from avis_cli.inference.track_accumulator import Span
 from avis_cli.media import decode
 from avis_cli.media.clip_info import ClipInfo, Waveform
+from avis_cli.media.frames import USUAL_STEP
 from avis_cli.nn.audio import token_windows
 from avis_cli.options import FILL_RATE, SegmentOptions
 from avis_cli.progress import Progress, silent
+from avis_cli.results import masks
 from avis_cli.results.clip import ClipResult, Track
+from avis_cli.results.semantic import ClassMap, SemanticResult
 from avis_cli.results.source import ModelInfo, Source
 
-__all__ = ["segment", "segment_frames"]
+__all__ = ["segment", "segment_frames", "segment_maps"]
 
 FRAME_SETTINGS = ("gate", "max_tracks", "refine")  # what ``segment_frames`` takes of SegmentOptions
+REAL_FOOTAGE = "acvis-r50-coco"  # the model whose weights come by themselves
+_HALF = 0.5  # probability from which a pixel of a map of one class sounds
 SOUND_SECONDS = 60  # of a clip's sound in memory at once, twice that for frames far apart: 10 or 20 MB
 
 
@@ -50,9 +62,10 @@ def segment(
     progress: Progress = silent,
     warn: Callable[[str], None] = _ignore,
     **settings: Any,
-) -> ClipResult:
+) -> ClipResult | SemanticResult:
     """Which objects of a video file sound, where and when; or of a folder of pictures, with ``frame_rate`` of them a
-    second and their sound in the file ``audio``.
+    second and their sound in the file ``audio``. From a model of class maps a ``SemanticResult``, from any other a
+    ``ClipResult``.
 
     ``model``: what ``load_model`` returned, or a name or file for it; None: the default model. ``options``: the
     settings of the run, each of which can be given as a keyword too (``threshold=0.2``, ``mask_fps="video"``):
@@ -64,48 +77,174 @@ def segment(
     options = SegmentOptions.of(options, settings)
     if model is None or isinstance(model, str | os.PathLike):
         model = load_model(model, precision=options.precision)
+    require_usable(model, options)
     sampling = choose_sampling(model, options)
     max_pixels = options.max_pixels or decode.DEFAULT_MAX_PIXELS
     clip = decode.probe(path, **options.reading)
-    size = network_size(clip.height, clip.width, model.config.short_side, model.config.long_side)
+    size = input_size(model, clip.height, clip.width)
     frames = VideoFrames(path, clip, sampling, size, max_pixels)
     if not (options.allow_silent or options.mute):
         clip.require_sound()
-    sound = AudioReader(path, clip, sampling, mute=options.mute)
     for warning in clip.warnings:
         warn(warning)
+    run = _Run(path, clip, model, options, sampling, frames, progress, warn)
+    result = run.semantic() if model.is_semantic else run.instances()
+    return replace(result, options=options.recorded(), video=os.path.abspath(os.fsdecode(path)))
 
-    def embed(times: Sequence[Fraction]) -> Tensor:
-        parts = [torch.as_tensor(listen(model, sound.during(some))(some)) for some in _close_together(times)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    wanted = ClipSettings(
-        (clip.height, clip.width), options.threshold, options.gate, options.window, options.max_gap,
-        clean=options.clean, refine=options.refine,
-    )  # fmt: skip
-    found = segment_clip(model, frames, embed, wanted, progress, warn)
-    if options.fill == "flow":
-        pictures = VideoFrames(path, clip, sampling, flow_size(clip.height, clip.width), max_pixels)
-        found = fill_between(found, pictures, progress, clean=options.clean)
-    if sound.silent:
-        warn("the sound is silent from beginning to end: nothing can be heard")
-    if options.strict and frames.failures:
-        raise MediaError(
-            f"{frames.failures} frames cannot be decoded", hint="leave out --strict to skip them", file=path
+@dataclass(frozen=True)
+class _Run:
+    """One clip about to go through a model."""
+
+    path: str | os.PathLike[str]
+    clip: ClipInfo
+    model: Model
+    options: SegmentOptions
+    sampling: Sampling
+    frames: VideoFrames
+    progress: Progress
+    warn: Callable[[str], None]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the masks."""
+        return self.clip.height, self.clip.width
+
+    def instances(self) -> ClipResult:
+        """The objects that sound."""
+        clip, model, options = self.clip, self.model, self.options
+        sound = AudioReader(self.path, clip, self.sampling, mute=options.mute)
+        wanted = ClipSettings(
+            self.size, options.threshold, options.gate, options.window, options.max_gap,
+            clean=options.clean, refine=options.refine,
+        )  # fmt: skip
+        world = world_of(model)
+        watched = None if world is None else Watched(model, world)
+        network = cast(ClipModel, watched or model)
+        embed = self._embedder(sound)
+        found = segment_clip(network, self.frames, embed, wanted, self.progress, self.warn)
+        if options.fill == "flow":
+            max_pixels = options.max_pixels or decode.DEFAULT_MAX_PIXELS
+            pictures = VideoFrames(self.path, clip, self.sampling, flow_size(*self.size), max_pixels)
+            found = fill_between(found, pictures, self.progress, clean=options.clean)
+        source = self._end(sound, watched)
+        result = describe(model, source, self.sampling, options.threshold, found, options.max_tracks)
+        own = None if found.drawn is None else tuple(place for place, drawn in enumerate(found.drawn) if drawn)
+        return replace(result, network_frames=own)
+
+    def semantic(self) -> ClipResult | SemanticResult:
+        """The class maps, or the objects that they are cut into."""
+        model, options, config = self.model, self.options, self.model.config
+        sound = AudioReader(self.path, self.clip, self.sampling, mute=options.mute)
+        hear: Hear = self._embedder(sound)
+        if config.hears == "samples":
+            hear = SampleReader(self.path, self.clip, config, mute=options.mute)
+        world = world_of(model)
+        watched = None if world is None else Watched(model, world)
+        drawn = map_frames(cast(Model, watched or model), self.frames, hear, self.size, self.progress)
+        if options.instances != "none":
+            found = instances(drawn)
+            source = self._end(sound, watched)
+            return describe(model, source, self.sampling, options.threshold, found, options.max_tracks)
+        maps = class_maps(drawn, len(config.categories), clean=options.clean)
+        return describe_maps(model, self._end(sound, watched), self.sampling, maps)
+
+    def _embedder(self, sound: AudioReader) -> Embedder:
+        def embed(times: Sequence[Fraction]) -> Tensor:
+            seconds = times if self.model.is_semantic else heard_at(self.model, times)
+            parts = [
+                torch.as_tensor(listen(self.model, sound.during([max(time, Fraction(0)) for time in some]))(some))
+                for some in _close_together(seconds)
+            ]
+            return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+        return embed
+
+    def _end(self, sound: AudioReader, watched: Watched | None) -> Source:
+        """The clip's description when all of it has been read; what was unusual is told."""
+        if sound.silent:
+            self.warn("the sound is silent from beginning to end: nothing can be heard")
+        failures = self.frames.failures
+        if self.options.strict and failures:
+            raise MediaError(
+                f"{failures} frames cannot be decoded", hint="leave out --strict to skip them", file=self.path
+            )
+        for warning in self.frames.warnings:
+            self.warn(warning)
+        if watched is not None and watched.is_elsewhere():
+            self.warn(_elsewhere(self.model, self.path))
+        return Source.of(self.clip, failures)
+
+
+def describe_maps(model: Model, source: Source, sampling: Sampling, found: ClipMaps) -> SemanticResult:
+    """Class maps as a result."""
+    names = model.config.categories
+    maps = tuple(
+        ClassMap(number, names[number - 1], masks, score)
+        for number, masks, score in zip(found.classes, found.masks, found.scores, strict=True)
+    )
+    times = tuple(float(time) for time in found.times)
+    info = _model_info(model, sampling, _HALF, of_video=sampling.mask_fps is None)
+    return SemanticResult(source, info, tuple(enumerate(names, start=1)), times, maps)
+
+
+def _elsewhere(model: Model, path: str | os.PathLike[str]) -> str:
+    entry = bundled_entry(model)
+    about = "" if entry is None else f": {model.name} was trained on {entry.trained_on}"
+    command = f"avis segment {shlex.quote(os.fsdecode(path))} --model {REAL_FOOTAGE}"
+    return f"the pictures are unlike those of the training{about}; try {command}"
+
+
+def require_usable(model: Model, options: SegmentOptions) -> None:
+    """Raises UsageError for settings that a model of this kind has no use for."""
+    unused: tuple[str, ...] = ("instances",)
+    if model.is_semantic:
+        unused = ("window", "max_gap", "refine", "fill", "gate")
+        # objects have scores; a pixel of a map is its likeliest class
+        unused += ("threshold", "max_tracks") if options.instances == "none" else ("clean",)
+        why, instead = "makes class maps", "a model that tells objects apart"
+    elif model.is_online:
+        unused += ("window", "max_gap", "refine", "fill")
+        why, instead = "goes through a clip frame by frame", "a model that sees clips whole"
+    else:
+        why, instead = "tells objects apart itself", "a model of class maps"
+    for name in unused:
+        if getattr(options, name) != getattr(SegmentOptions, name):
+            raise UsageError(f"{name} with {model.name}, which {why}", hint=f"leave it out, or take {instead}")
+    given = options.fps, options.mask_fps
+    if model.is_semantic and None not in given and given[0] != given[1]:
+        raise UsageError(
+            f"fps {given[0]} and mask_fps {given[1]} with {model.name}, which hears what it draws, frame by frame",
+            hint="give one of them",
         )
-    for warning in frames.warnings:
-        warn(warning)
-    source = Source.of(clip, frames.failures)
-    result = describe(model, source, sampling, options.threshold, found, options.max_tracks)
-    own = None if found.drawn is None else tuple(place for place, drawn in enumerate(found.drawn) if drawn)
-    video = os.path.abspath(os.fsdecode(path))
-    return replace(result, options=options.recorded(), network_frames=own, video=video)
+
+
+def heard_at(model: Model, times: Sequence[Fraction]) -> Sequence[Fraction]:
+    """When the second of sound begins that belongs to the token frame at each of ``times``; before 0 there is none."""
+    if not model.is_online:
+        return times
+    before = 1 - Fraction(str(model.config.sound_lookahead))  # as the decimals say: 0.7 is no binary fraction
+    return [time - before for time in times]
+
+
+def input_size(model: Model, height: int, width: int) -> tuple[int, int]:
+    """Height and width in pixels at which a picture goes into the network."""
+    config = model.config
+    if not model.is_semantic:
+        return network_size(height, width, config.short_side, config.long_side)
+    if config.side is not None:
+        return config.side, config.side
+    size, step = network_size(height, width, config.short_side, config.long_side), config.size_divisor
+    return max(step, round(size[0] / step) * step), max(step, round(size[1] / step) * step)
 
 
 def choose_sampling(model: Model, options: SegmentOptions) -> Sampling:
     """The rates and times of a run, with the preset's own in place of None."""
     token_rate = Fraction(model.config.fps) if options.fps is None else options.fps
     mask_rate = options.mask_fps
+    if model.is_semantic:
+        mask_rate = token_rate if mask_rate is None else mask_rate
+        token_rate = token_rate if isinstance(mask_rate, str) else mask_rate
     if mask_rate is None and options.fill == "flow":
         mask_rate = FILL_RATE
     if mask_rate is None:
@@ -198,18 +337,22 @@ def describe(
         label = found.classes[pair]
         spans = _sounding(found, pair, sampling, end)
         tracks.append(Track(id, label + 1, names[label], min(found.scores[pair], 1.0), found.masks[pair], spans))
-    info = ModelInfo(
+    info = _model_info(model, sampling, threshold, of_video=found.drawn is not None or sampling.mask_fps is None)
+    times = tuple(float(time) for time in found.times)
+    categories = tuple(enumerate(names, start=1))
+    return ClipResult(source, info, categories, times, tuple(tracks), token_frames=tuple(found.token_frames))
+
+
+def _model_info(model: Model, sampling: Sampling, threshold: float, *, of_video: bool) -> ModelInfo:
+    return ModelInfo(
         name=model.name,
         preset=model.config.name,
         weights_sha256=model.weights_sha256,
         threshold=threshold,
         precision=model.precision,
         fps=float(sampling.fps),
-        mask_fps="video" if found.drawn is not None or sampling.mask_fps is None else float(sampling.mask_fps),
+        mask_fps="video" if of_video or sampling.mask_fps is None else float(sampling.mask_fps),
     )
-    times = tuple(float(time) for time in found.times)
-    categories = tuple(enumerate(names, start=1))
-    return ClipResult(source, info, categories, times, tuple(tracks), token_frames=tuple(found.token_frames))
 
 
 def _sounding(found: ClipMasks, pair: int, sampling: Sampling, end: float) -> list[Span]:
@@ -222,16 +365,11 @@ def _sounding(found: ClipMasks, pair: int, sampling: Sampling, end: float) -> li
 def _with_masks(found: ClipMasks, pair: int, rate: Fraction | None) -> list[Span]:
     """Seconds in which a track has a mask, each mask frame up to the next; ``rate``: of the mask frames, None for the
     video's."""
-    starts = found.times
-    usual = starts[-1] - starts[-2] if len(starts) > 1 else Fraction(1, 25)
-    ends = [*starts[1:], starts[-1] + (1 / rate if rate else usual)] if starts else []
-    spans: list[Span] = []
-    for first, last, mask in zip(starts, ends, found.masks[pair], strict=True):
-        if mask is not None and spans and spans[-1][1] == float(first):
-            spans[-1] = (spans[-1][0], float(last))
-        elif mask is not None:
-            spans.append((float(first), float(last)))
-    return spans
+    times = [float(time) for time in found.times]
+    if not times:
+        return []
+    usual = times[-1] - times[-2] if len(times) > 1 else float(USUAL_STEP)
+    return masks.spans(found.masks[pair], times, times[-1] + (float(1 / rate) if rate else usual))
 
 
 def segment_frames(
@@ -253,6 +391,7 @@ def segment_frames(
         if name not in FRAME_SETTINGS:
             raise TypeError(f"segment_frames() takes no {name!r}, only {', '.join(FRAME_SETTINGS)}")
     options = SegmentOptions.of(None, settings)
+    require_usable(model, options)
     fps = Fraction(model.config.fps)
     given, heard = (torch.as_tensor(array).cpu() for array in (frames, audio))
     clip = ArrayFrames(given.numpy(), fps)

@@ -28,7 +28,10 @@ RESULTS = Path(__file__).parent / "results" / "ablations.json"
 
 
 def _train(chosen: argparse.Namespace) -> None:
-    runs = Runs(chosen.data, chosen.runs, chosen.full, chosen.steps)
+    runs = Runs(
+        chosen.data, chosen.runs, chosen.full, chosen.steps,
+        device=chosen.device, precision=chosen.precision, pack=chosen.pack, workers=chosen.workers,
+    )  # fmt: skip
     for name in chosen.rows or TRAINED_ROWS:
         print(f"{name}: {runs.train(name)}", flush=True)
 
@@ -52,7 +55,11 @@ def main() -> None:
     training.add_argument("data", type=Path)
     training.add_argument("runs", type=Path)
     training.add_argument("rows", nargs="*", choices=[*TRAINED_ROWS, []], metavar="ROW", help=", ".join(TRAINED_ROWS))
-    training.add_argument("--steps", type=int, default=500, help="of each row, 8 clips each (%(default)s)")
+    training.add_argument("--steps", type=int, default=850, help="of each row, 8 clips each (%(default)s)")
+    training.add_argument("--device", default="cpu", help="cpu or cuda (%(default)s)")
+    training.add_argument("--precision", default="auto", help="auto, fp32 or bf16 (%(default)s)")
+    training.add_argument("--no-pack", dest="pack", action="store_false", help="read the clips' files at every step")
+    training.add_argument("--workers", type=int, default=0, help="threads that make batches ahead (%(default)s)")
     training.set_defaults(run=_train)
     scoring = commands.add_parser("score", help="score all rows that are trained")
     scoring.add_argument("data", type=Path)

@@ -5,6 +5,10 @@
 Clips of the synthetic world at 30 frames a second, whose truth is known in every frame. For each rate at which the
 network draws masks itself: the mean IoU of truth and best track over the (object, frame) pairs that are seen and heard
 and, apart, over those that are heard throughout the second (where the picture alone decides), and seconds a frame.
+
+    python benchmarks/flow_fill.py --speed avism-r50-in [--seconds 4] [--size 640 360] [--threads 2]
+
+Time alone, of a network of random weights that draws ten tracks.
 """
 
 from __future__ import annotations
@@ -19,10 +23,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from random_model import make_clip as make_noise_clip
+from random_model import random_model
 
 import avis_cli
 from avis_cli.datasets.synth.clips import SynthClip, clip_seed, make_clip
-from avis_cli.datasets.synth.mix import write_wave
+from avis_cli.datasets.wave_file import write_wave
 from avis_cli.inference.model import Model
 from avis_cli.media import encode
 from avis_cli.media.clip_info import SAMPLE_RATE, AudioInfo, ClipInfo, Frame
@@ -32,17 +38,17 @@ from avis_cli.results.clip import ClipResult
 FPS = 30
 
 
-def write_clip(path: Path, clip: SynthClip) -> None:
-    """``clip``, made at ``FPS`` frames a second, as a movie."""
+def write_clip(path: Path, clip: SynthClip, fps: int = FPS) -> None:
+    """``clip``, made at ``fps`` frames a second, as a movie."""
     height, width = int(clip.images.shape[1]), int(clip.images.shape[2])
     info = ClipInfo(
-        file=str(path), width=width, height=height, rotation=0, duration=Fraction(len(clip.images), FPS),
-        frame_rate=Fraction(FPS), audio=AudioInfo(0, SAMPLE_RATE, 1),
+        file=str(path), width=width, height=height, rotation=0, duration=Fraction(len(clip.images), fps),
+        frame_rate=Fraction(fps), audio=AudioInfo(0, SAMPLE_RATE, 1),
     )  # fmt: skip
 
     def frames() -> Iterator[Frame]:
         for index, image in enumerate(clip.images):
-            yield Frame(image, Fraction(index, FPS), index)
+            yield Frame(image, Fraction(index, fps), index)
 
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder, "sound.wav")
@@ -82,7 +88,29 @@ def measured(model: Model, path: Path, rate: float | None) -> tuple[ClipResult, 
     start = time.perf_counter()
     more = {"mask_fps": "video"} if rate is None else {"mask_fps": rate, "fill": "flow"}
     result = avis_cli.segment(path, model, **more)
+    assert isinstance(result, ClipResult)
     return result, time.perf_counter() - start
+
+
+def print_speed(chosen: argparse.Namespace) -> None:
+    """Seconds of a clip with the network's masks in every frame and with flow between some, and their ratio."""
+    torch.set_num_threads(chosen.threads)
+    model = random_model(chosen.speed, 10)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "clip.mp4")
+        make_noise_clip(path, chosen.seconds, tuple(chosen.size), FPS)
+        measured(model, path, 1.0)  # what is made once
+        width, height = chosen.size
+        print(
+            f"{chosen.speed}, {chosen.seconds} s of {width}x{height} at {FPS} frames a second, {chosen.threads} threads"
+        )
+        print("| network masks a second | seconds | every frame's by this |\n|---|---:|---:|")
+        own: float | None = None
+        for rate in (None, *chosen.rates):
+            _, seconds = measured(model, path, rate)
+            own = own or seconds
+            name = "every frame" if rate is None else f"{rate:g}, flow between"
+            print(f"| {name} | {seconds:.1f} | {own / seconds:.1f} |", flush=True)
 
 
 def main() -> None:
@@ -93,7 +121,12 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[1.0, 2.0, 5.0])
     parser.add_argument("--size", type=int, nargs=2, default=[320, 192])
     parser.add_argument("--model")
+    parser.add_argument("--speed", metavar="PRESET")
+    parser.add_argument("--threads", type=int, default=2, help="with --speed (%(default)s)")
     chosen = parser.parse_args()
+    if chosen.speed is not None:
+        print_speed(chosen)
+        return
     torch.set_num_threads(1)  # the network is small: more threads only wait for each other
     model = avis_cli.load_model(chosen.model)
     rates: list[float | None] = [None, *chosen.rates]

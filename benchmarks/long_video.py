@@ -107,6 +107,7 @@ def run(video: Path, folder: Path, model_name: str | None, mask_fps: str | None,
     start = time.perf_counter()
     rate = mask_fps if mask_fps in (None, "video") else float(mask_fps)
     result = avis_cli.segment(video, model, mask_fps=rate, window=window, warn=_say)
+    assert isinstance(result, avis_cli.ClipResult)
     found = time.perf_counter()
     in_network = _peak()
     write_tracks(folder / "tracks.json", result)

@@ -1,11 +1,12 @@
-"""How far masks in half precision are from those in float32.
+"""How far masks in half precision, or from a GPU, are from those in float32 on the CPU.
 
-    python benchmarks/precision.py [--precision bf16] [--model avism-tiny] [--threshold 0.3] [CLIP ...]
+    python benchmarks/precision.py [--precision bf16] [--device cpu] [--model avism-tiny] [--threshold 0.3] [CLIP ...]
     python benchmarks/precision.py --filled
     python benchmarks/precision.py --train avism-r50-in --steps 100 --out RUN
 
-Of each clip (the samples if none is named) every track in float32 is compared with the track of the same category in
-half precision that overlaps it most. Prints the mean IoU over the frames in which either has a mask.
+Of each clip (the samples if none is named) every track in float32 on the CPU is compared with the track of the same
+category in ``--precision`` on ``--device`` that overlaps it most. Prints the mean IoU over the frames in which either
+has a mask.
 
 ``--filled``: the released networks on weights and frames of the parity data (`tests/parity_fill.py`). These are harsh:
 frames of 100x70 pixels, whose coarsest map has 12 cells, two of which a query may look at.
@@ -22,10 +23,12 @@ import json
 import statistics
 import sys
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -80,11 +83,14 @@ def compare(exact: ClipResult, half: ClipResult) -> list[float]:
 
 def of_files(chosen: argparse.Namespace) -> list[float]:
     """Of the clips named, or the samples."""
-    models = [avis_cli.load_model(chosen.model, precision=name) for name in ("fp32", chosen.precision)]
+    models = [
+        avis_cli.load_model(chosen.model, precision=kind, device=device)
+        for kind, device in (("fp32", "cpu"), (chosen.precision, chosen.device))
+    ]
     everything: list[float] = []
     for clip in chosen.clips:
         segment = partial(avis_cli.segment, clip, mask_fps=5, threshold=chosen.threshold)
-        everything += shown(clip.name, models, segment)
+        everything += shown(clip.name, models, cast("Callable[[Model], ClipResult]", segment))
     return everything
 
 
@@ -146,8 +152,9 @@ def of_frames(
 ) -> list[float]:
     """Of frames (T, 3, h, w) and embeddings (T, 128); ``size``: of the masks in pixels."""
     models = [
-        Model(model.network, vggish=model.vggish, name=name, precision=kind) for kind in ("fp32", chosen.precision)
-    ]
+        Model(deepcopy(model.network), vggish=deepcopy(model.vggish), name=name, precision=kind, device=device)
+        for kind, device in (("fp32", "cpu"), (chosen.precision, chosen.device))
+    ]  # a copy each: moving one to a GPU would move the other
 
     def segment(model: Model) -> ClipResult:
         return avis_cli.segment_frames(model, frames, audio, size, threshold=chosen.threshold, gate=False)
@@ -156,7 +163,7 @@ def of_frames(
 
 
 def shown(name: str, models: Sequence[Model], segment: Callable[[Model], ClipResult]) -> list[float]:
-    """One line of the table: ``models`` in float32 and in half precision."""
+    """One line of the table: ``models`` as the reference and as the other."""
     exact, half = (segment(model) for model in models)
     values = compare(exact, half)
     print(f"| {name} | {len(exact.tracks)}, {len(half.tracks)} | {summary(values)} |", flush=True)
@@ -166,7 +173,8 @@ def shown(name: str, models: Sequence[Model], segment: Callable[[Model], ClipRes
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", type=Path, nargs="*", default=sorted(SAMPLES.glob("*.mp4")))
-    parser.add_argument("--precision", default="bf16", choices=["bf16", "fp16"])
+    parser.add_argument("--precision", default="bf16", choices=["fp32", "bf16", "fp16"])
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--model")
     parser.add_argument("--threshold", type=float, default=0.3)
     parser.add_argument("--filled", action="store_true")

@@ -30,6 +30,7 @@ def run(clip: Path, preset: str, mask_fps: str, tracks: int) -> None:
     start = time.perf_counter()
     rate = mask_fps if mask_fps == "video" else float(mask_fps)
     result = avis_cli.segment(clip, model, mask_fps=rate, gate=False)
+    assert isinstance(result, avis_cli.ClipResult)
     with tempfile.TemporaryDirectory() as folder:
         write_tracks(Path(folder, "tracks.json"), result)
         write_masks(Path(folder, "masks"), result)

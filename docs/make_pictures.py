@@ -1,6 +1,7 @@
 """Makes the pictures of the docs from a sample and the bundled model: ``python docs/make_pictures.py``.
 
-``overlay.png``, ``styles.png`` and, in Chromium (needs playwright), ``report-light.png`` and ``report-dark.png``.
+``overlay.png``, ``styles.png`` and, in Chromium (needs playwright), ``report-light.png``, ``report-dark.png`` and of
+the live page ``stream.png`` and ``stream-phone.png``.
 """
 
 from __future__ import annotations
@@ -73,8 +74,39 @@ def report_pictures(report: Path) -> None:
         window.close()
 
 
+def live_pictures() -> None:
+    """The live page while the sample is played, on a desk and on a phone."""
+    from playwright.sync_api import sync_playwright
+
+    from avis_cli.live.painter import live_style, paint
+    from avis_cli.serve.page import LivePage
+    from avis_cli.stream import Stream, StreamOptions
+
+    browser = next(found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name)))
+    page = LivePage("127.0.0.1", 0, title=SAMPLE.name)
+    page.start()
+    with sync_playwright() as play:
+        window = play.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        views = {}
+        for name, size, theme in (("stream", (1280, 760), "light"), ("stream-phone", (390, 800), "dark")):
+            views[name] = window.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
+            views[name].goto(page.url, wait_until="domcontentloaded")
+        model = avis_cli.load_model("seavis-tiny")
+        with Stream(str(SAMPLE), model, StreamOptions(realtime=True, duration=5.5)) as live:
+            for frame in live.frames():
+                picture = paint(frame.image, frame.result, live_style(DrawStyle()))
+                page.frame(picture, frame.result, levels=frame.levels)
+        for name, view in views.items():
+            view.wait_for_timeout(300)
+            view.screenshot(path=DOCS / f"{name}.png")
+            Image.open(DOCS / f"{name}.png").convert("RGB").quantize(256).save(DOCS / f"{name}.png", optimize=True)
+        window.close()
+    page.close()
+
+
 def main() -> None:
     result = avis_cli.segment(SAMPLE, avis_cli.load_model())
+    assert isinstance(result, avis_cli.ClipResult)
     clip = decode.probe(SAMPLE)
     image = next(frame.image for frame in decode.FrameReader(SAMPLE, clip, rate=None) if frame.time >= MOMENT)
     painted(result, image, DrawStyle()).save(DOCS / "overlay.png", optimize=True)
@@ -84,6 +116,7 @@ def main() -> None:
         sample = Path(shutil.copy(SAMPLE, folder))
         assert avis(["segment", str(sample), "-o", f"{folder}/out", "--quiet"]) == 0
         report_pictures(Path(folder, "out", SAMPLE.name, "report.html"))
+    live_pictures()
 
 
 if __name__ == "__main__":

@@ -53,6 +53,28 @@ def _scaled(name: str, noise: NDArray[np.float64]) -> NDArray[np.float64]:
     return gain * noise / np.sqrt(int(np.prod(noise.shape[1:])))
 
 
+TPAVI_GAINS = {
+    "conv2d_list": 0.4, "resConfUnit": 0.7, "W_z.0": 0.4, "align_channel": 1.6, "attn.proj": 0.5, "mlp.fc2": 0.5,
+}  # fmt: skip
+"""Of matrices and kernels by a part of their names: every map of TPAVI stays near unit scale."""
+
+
+def filled_tpavi(name: str, shape: tuple[int, ...], salt: int) -> NDArray[np.float32]:
+    """``filled`` with the gains of TPAVI's parity data."""
+    plain = filled(name, shape, salt)
+    if name.endswith("bn3.weight"):
+        return np.float32(0.3) * plain
+    if len(shape) < 2:
+        return plain
+    gain = next((gain for part, gain in TPAVI_GAINS.items() if part in name), None)
+    gain = 2.0 if name == "output_conv.4.weight" else gain
+    if gain is None:
+        return plain
+    seed = (zlib.crc32(name.encode()) + salt) % 2**32
+    noise = np.random.RandomState(seed).standard_normal(shape)
+    return (gain * noise / np.sqrt(int(np.prod(shape[1:])))).astype(np.float32)
+
+
 def names_and_shapes(checkpoint: str) -> dict[str, tuple[int, ...]]:
     """Floating-point tensors of a released checkpoint, without the class weights of its losses.
 

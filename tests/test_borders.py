@@ -33,6 +33,9 @@ ALLOWED: dict[str, set[str]] = {
     "results": {"files", "media"},
     "inference": {"options", "media", "results", "nn", "models", "hub"},
     "segment": {"options", "media", "results", "nn", "inference"},
+    "stream": {"options", "media", "results", "nn", "models", "inference"},
+    "live": {"options", "files", "media", "results", "inference", "stream", "writers", "outputs"},
+    "serve": {"results", "writers"},
     "writers": {"files", "media", "results"},
     "export": {"files", "media", "results", "writers"},
     "outputs": {"options", "files", "media", "results", "writers", "export"},
@@ -42,12 +45,12 @@ ALLOWED: dict[str, set[str]] = {
     "batch": {"options", "files", "media", "results", "datasets", "hub", "inference", "segment", "writers", "outputs"},
     "cli": {
         "options", "files", "media", "results", "hub", "inference", "segment", "writers", "export", "outputs",
-        "datasets", "evaluate", "train", "batch",
+        "datasets", "evaluate", "train", "batch", "stream", "live", "serve",
     },
     "__main__": {"cli"},
 }  # fmt: skip
 EVERYWHERE = {"errors", "progress", "version", "text", "threads", "memory"}
-TENSORS = {"nn", "models", "hub", "inference", "segment", "train"}
+TENSORS = {"nn", "models", "hub", "inference", "segment", "stream", "train"}
 HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS, "typer": {"cli"}, "tqdm": {"cli", "hub"}}
 
 

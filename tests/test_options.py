@@ -147,7 +147,7 @@ def test_every_setting_that_decides_something_is_in_the_fingerprint() -> None:
         "fps": 2, "mask_fps": "video", "fill": "flow", "start": 1, "end": 9, "threshold": 0.5, "max_tracks": 1,
         "audio_track": 1, "frame_rate": 5, "audio": "sound.wav",
         "allow_silent": True, "mute": True, "gate": True, "window": 9, "max_gap": 1, "clean": True,
-        "refine": "aurora", "strict": True,
+        "instances": "sort", "refine": "aurora", "strict": True,
         "max_pixels": 9, "precision": "bf16", "only": "masks", "style": "mute", "alpha": 0.1, "labels": False,
         "strip": "below", "palette": "white",
     }  # fmt: skip

@@ -37,7 +37,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(path: Path, model: Any, **settings: Any) -> ClipResult:
-    return avis_cli.segment(path, model, **{"threshold": THRESHOLD, "gate": False, "mask_fps": 1, **settings})
+    found = avis_cli.segment(path, model, **{"threshold": THRESHOLD, "gate": False, "mask_fps": 1, **settings})
+    assert isinstance(found, ClipResult)
+    return found
 
 
 def content(result: ClipResult) -> list[Any]:

@@ -30,7 +30,7 @@ from avis_cli.progress import Progress, silent
 from avis_cli.results import run_length
 from avis_cli.results.clip import ClipResult
 from avis_cli.results.source import Source
-from avis_cli.segment import describe, listen
+from avis_cli.segment import describe, heard_at, listen
 from avis_cli.version import __version__
 
 
@@ -184,17 +184,28 @@ def hear_clip(model: Model, sound: Path | None, frames: int) -> Embedder:
     digital silence, as ``segment(mute=True)`` has it. Raises MediaError naming a file that cannot be used.
     """
     fps = Fraction(model.config.fps)
+    silence = listen(model, Waveform(np.zeros(0, np.float32)))
     if sound is None:
-        return listen(model, Waveform(np.zeros(0, np.float32)))
+        return silence
     if sound.suffix == ".npy":
         cached = read_embeddings(sound, frames, model.config.audio_width)
 
-        def embed(times: Sequence[Fraction]) -> NDArray[np.float32]:
+        def in_file(times: Sequence[Fraction]) -> NDArray[np.float32]:
             return cached[[int(time * fps) for time in times]]
 
+        embed: Embedder = in_file
+    else:
+        # the second that the last frame hears begins with it
+        embed = listen(model, read_sound(sound, seconds=(frames - 1) / fps + 1), whole_seconds=False)
+    if not model.is_online:
         return embed
-    # the second that the last frame hears begins with it
-    return listen(model, read_sound(sound, seconds=(frames - 1) / fps + 1), whole_seconds=False)
+
+    def at(times: Sequence[Fraction]) -> NDArray[np.float32]:
+        seconds = heard_at(model, times)
+        parts = [np.asarray((silence if second < 0 else embed)([second])) for second in seconds]
+        return np.concatenate(parts)
+
+    return at
 
 
 def read_embeddings(path: Path, frames: int, width: int) -> NDArray[np.float32]:

@@ -88,7 +88,8 @@ class Outcome:
 
     ``tracks``: how many were found, None where that is not known; ``found``: the tracks themselves, where they were
     computed now; ``seconds``: of the clip that were asked for; ``size``, ``sha256``: bytes and checksum of the input as
-    far as they are known; ``weights``: name and SHA-256 of the weights; ``failure``: why it ``failed``.
+    far as they are known; ``weights``: name and SHA-256 of the weights; ``failure``: why it ``failed``; ``of_classes``:
+    whether the tracks are class maps.
     """
 
     job: Job
@@ -100,6 +101,7 @@ class Outcome:
     sha256: str | None = None
     weights: tuple[str, str] | None = None
     failure: Failure | None = None
+    of_classes: bool = False
 
     @classmethod
     def failed(cls, job: Job, error: BaseException, sha256: str | None = None) -> Outcome:

@@ -63,3 +63,10 @@ def load(weights: ResolvedWeights, device: str, precision: str, warn: Callable[[
     from avis_cli.inference import loading
 
     return loading.load(weights, place(device, warn), precision)
+
+
+def is_semantic(weights: ResolvedWeights) -> bool:
+    """Whether they are those of a network that makes class maps, as far as their preset tells."""
+    from avis_cli.inference.loading import makes_maps
+
+    return weights.preset is not None and makes_maps(weights.preset)

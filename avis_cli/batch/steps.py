@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from avis_cli.hub import ResolvedWeights
     from avis_cli.inference.model import Model
     from avis_cli.media.clip_info import ClipInfo
-    from avis_cli.results.clip import ClipResult
+    from avis_cli.outputs import AnyResult
     from avis_cli.writers.result_folder import ResultFolder
 
 
@@ -93,7 +93,7 @@ class JobSteps:
 
         return ResultFolder(prepared.job.target, overwrite=self._settings.overwrite, fingerprint=prepared.fingerprint)
 
-    def compute(self, prepared: PreparedJob, worker: int) -> ClipResult:
+    def compute(self, prepared: PreparedJob, worker: int) -> AnyResult:
         """The result of one input from the network on the device of ``worker``."""
         from avis_cli.segment import segment
 
@@ -107,7 +107,7 @@ class JobSteps:
                 error.file = os.fspath(job.source)
             raise
 
-    def write(self, prepared: PreparedJob, folder: ResultFolder, partial: Path, result: ClipResult) -> None:
+    def write(self, prepared: PreparedJob, folder: ResultFolder, partial: Path, result: AnyResult) -> None:
         """Every result that is wanted into ``partial``, what ``folder`` is called until it is complete.
 
         Raises MediaError if the input is no longer what it was when the job was prepared.
@@ -120,10 +120,13 @@ class JobSteps:
         _require_unchanged(prepared)
         folder.about["tracks"] = len(result.tracks)
 
-    def done(self, prepared: PreparedJob, result: ClipResult) -> Outcome:
+    def done(self, prepared: PreparedJob, result: AnyResult) -> Outcome:
         """The outcome of a job whose results are complete now."""
+        from avis_cli.results.semantic import SemanticResult
+
         found = tuple(FoundTrack(track.id, track.label, track.score, tuple(track.sounding)) for track in result.tracks)
-        return self._complete(prepared, Outcome(prepared.job, "done", len(found), found))
+        of_classes = isinstance(result, SemanticResult)
+        return self._complete(prepared, Outcome(prepared.job, "done", len(found), found, of_classes=of_classes))
 
     def skipped(self, prepared: PreparedJob) -> Outcome:
         """The outcome of a job whose results were there before."""

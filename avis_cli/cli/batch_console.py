@@ -73,7 +73,8 @@ def _in_words(outcome: Outcome) -> str:
     """One line on what was found: ``2 objects: car 98 %, 2.0-4.0 s; bell 97 %, 0.0-1.0 s``."""
     if not outcome.found:
         return f"nothing found that sounds; {_what_to_try(outcome)}"
-    objects = "1 object" if len(outcome.found) == 1 else f"{len(outcome.found)} objects"
+    one, several = ("class", "classes") if outcome.of_classes else ("object", "objects")
+    objects = f"1 {one}" if len(outcome.found) == 1 else f"{len(outcome.found)} {several}"
     shown = "; ".join(map(_track_in_words, outcome.found[:SHOWN_TRACKS]))
     more = len(outcome.found) - SHOWN_TRACKS
     return f"{objects}: {shown}{f'; and {more} more' if more > 0 else ''}"
@@ -92,6 +93,8 @@ def _what_to_try(outcome: Outcome) -> str:
     entry = None if outcome.weights is None else load_manifest().models.get(outcome.weights[0])
     if entry is not None and entry.bundled:
         return f"{entry.name} was trained on {entry.trained_on}; `avis weights list` shows models for real videos"
+    if outcome.of_classes:
+        return "`avis weights list` shows what other models know"
     return "a lower --threshold finds less certain objects"
 
 

@@ -29,6 +29,10 @@ PACKAGES = (
     "gdown",
     "safetensors",
 )
+SAME_PACKAGE = {
+    "opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
+}
+"""Other distributions of what a package brings: machines without a screen often have OpenCV as one of these."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,19 @@ def _name(check: Callable[[], Iterator[Finding]]) -> str:
 def _versions() -> Iterator[Finding]:
     yield Finding(True, "avis", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     for package in PACKAGES:
-        try:
-            yield Finding(True, package, importlib.metadata.version(package))
-        except importlib.metadata.PackageNotFoundError:
+        found = next(filter(_is_installed, (package, *SAME_PACKAGE.get(package, ()))), None)
+        if found is None:
             yield Finding(False, package, "not installed", f"pip install {package}")
+        else:
+            yield Finding(True, found, importlib.metadata.version(found))
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _devices() -> Iterator[Finding]:

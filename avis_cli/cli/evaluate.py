@@ -18,6 +18,7 @@ import typer
 from avis_cli.cli import console, evaluate_data
 from avis_cli.cli.command import examples
 from avis_cli.cli.console import Debug, Quiet
+from avis_cli.cli.evaluate_maps import BINARY, MapPresentation, MapScoring, MapTask, score_map_files
 from avis_cli.cli.parameters import flag, takes_options
 from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import UsageError
@@ -46,20 +47,34 @@ class Format(str, Enum):
     ("Run a model over a dataset and score it", "avis evaluate --data AVISeg --split test --model avism-r50-coco"),
     ("Keep the scores; show what cost most", "avis evaluate --gt test.json --pred new.json -o scores.json --worst 10"),
     ("Beside an earlier run", "avis evaluate --gt test.json --pred new.json --compare scores.json"),
+    ("Class maps as AVSBench scores them", "avis evaluate --task ms3 --gt gt_masks/test --pred avis_out"),
     ("Beside the published numbers", "avis evaluate --gt test.json --pred new.json --reference"),
 )
 @takes_options("threshold", "mute", "gate", "refine", "precision", panel=evaluate_data.MODEL)
 def evaluate(
     *,
+    task: Annotated[
+        MapTask,
+        typer.Option(
+            "--task",
+            help="avis: instances; s4, ms3, avss, vpo, cavp: class maps, as the benchmark of that name scores them; "
+            "GT and PRED are then folders of label images.",
+            rich_help_panel=evaluate_data.FILES,
+        ),
+    ] = MapTask.avis,
     gt: Annotated[
         Path | None,
         typer.Option(
-            metavar="GT", help="Annotations: AVISeg or YouTube-VIS, .json[.gz].", rich_help_panel=evaluate_data.FILES
+            "--gt",
+            metavar="GT",
+            help="Annotations: AVISeg or YouTube-VIS, .json[.gz]; of class maps a folder.",
+            rich_help_panel=evaluate_data.FILES,
         ),
     ] = None,
     pred: Annotated[
         Path | None,
         typer.Option(
+            "--pred",
             metavar="PRED",
             help="A results list, .json[.gz], or a folder of tracks.json; with --data the results list to write.",
             rich_help_panel=evaluate_data.FILES,
@@ -71,6 +86,7 @@ def evaluate(
     device: evaluate_data.Device = "auto",
     options: SegmentOptions,
     null_empty: evaluate_data.NullEmpty = False,
+    other_sounds: evaluate_data.OtherSounds = False,
     offline: evaluate_data.Offline = False,
     overwrite: evaluate_data.Overwrite = False,
     output: Annotated[
@@ -84,11 +100,12 @@ def evaluate(
         ),
     ] = None,
     format: Annotated[
-        Format, typer.Option(help="How to print the scores.", rich_help_panel=evaluate_data.OUTCOME)
+        Format, typer.Option("--format", help="How to print the scores.", rich_help_panel=evaluate_data.OUTCOME)
     ] = Format.table,
     compare: Annotated[
         Path | None,
         typer.Option(
+            "--compare",
             metavar="SCORES",
             help="Scores of another run (.json), shown beside these.",
             rich_help_panel=evaluate_data.OUTCOME,
@@ -103,6 +120,7 @@ def evaluate(
     worst: Annotated[
         int,
         typer.Option(
+            "--worst",
             min=0,
             metavar="N",
             help="Show the N videos and frames that cost most.",
@@ -112,8 +130,10 @@ def evaluate(
     plots: Annotated[
         Path | None,
         typer.Option(
+            "--plots",
             metavar="DIR",
-            help="Save curves there as PNG; needs matplotlib: pip install 'avis-cli[plots]'.",
+            help="Save curves there as PNG (of class maps for s4 and ms3); needs matplotlib: pip install "
+            "'avis-cli[plots]'.",
             rich_help_panel=evaluate_data.OUTCOME,
         ),
     ] = None,
@@ -136,6 +156,7 @@ def evaluate(
     gt_fps: Annotated[
         float,
         typer.Option(
+            "--gt-fps",
             min=1e-3,
             max=MAX_RATE,
             help="Annotated frames per second of video; for a folder of tracks.json.",
@@ -148,32 +169,67 @@ def evaluate(
     max_bytes: Annotated[
         int | None,
         typer.Option(
+            "--max-bytes",
             min=1,
             metavar="N",
             help="Refuse files of more than N bytes, unpacked too [default: 1073741824, 1 GiB].",
             rich_help_panel=evaluate_data.FILES,
         ),
     ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size",
+            min=1,
+            metavar="N",
+            help="Videos in a batch of the released program, whose means of s4 and ms3 depend on it [default: 1].",
+            rich_help_panel=evaluate_data.OUTCOME,
+        ),
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Score predictions: FSLA, HOTA, track mAP, CLEAR and identity metrics, released and corrected meaning.
+    """Score predictions: FSLA, HOTA, track mAP, CLEAR and identity metrics, released and corrected meaning; or IoU and
+    F of class maps.
 
     With --data a model makes them first, as the options from --split to --overwrite say. A run that was cut off goes on
     after its last finished video.
     """
     presentation = Presentation(format, output, compare, reference, worst, plots)
     reading = Reading(ignore_unknown, allow_empty, gt_fps, max_bytes)
+    if task is not MapTask.avis:
+        run = evaluate_data.DataRun(
+            Path(), split, model, device, options, null_empty, offline, overwrite, None, other_sounds
+        )
+        _score_maps(MapFiles(task, gt, pred, data, batch_size, jobs), run, presentation, reading)
+        return
+    if batch_size is not None:
+        raise UsageError("--batch-size with --task avis", hint="it is for s4 and ms3")
     if data is not None:
         if gt is not None:
             raise UsageError("--data and --gt", hint="--data DIR is scored against the annotations it holds")
-        run = evaluate_data.DataRun(data, split, model, device, options, null_empty, offline, overwrite, max_bytes)
+        run = evaluate_data.DataRun(
+            data, split, model, device, options, null_empty, offline, overwrite, max_bytes, other_sounds
+        )
         _refuse(reading, ("ignore_unknown", "gt_fps"), "with --data", "it is for predictions from elsewhere")
         run.check()
+        _refuse_input_as_output(output, {"--pred": pred})
+        if run.is_semantic():
+            _refuse(presentation, ("reference",), _OF_MAPS, _OF_INSTANCES)
+            _refuse(reading, ("allow_empty", "max_bytes"), _OF_MAPS, _OF_INSTANCES)
+            for name, value in (("--pred", pred), ("--jobs", jobs)):
+                if value is not None:
+                    raise UsageError(f"{name} {_OF_MAPS}", hint=_OF_INSTANCES)
+            run.score_maps(_of_maps(presentation))
+            return
+        if other_sounds:
+            raise UsageError("--other-sounds with a model that tells objects apart", hint="it is for class maps")
         truth, results = run.truth(), run.results(pred)
         score_files(truth, results, presentation, reading=reading, jobs=jobs or _cores(), predict=run.predict)
         return
-    run = evaluate_data.DataRun(Path(), split, model, device, options, null_empty, offline, overwrite, None)
+    run = evaluate_data.DataRun(
+        Path(), split, model, device, options, null_empty, offline, overwrite, None, other_sounds
+    )
     for given in run.given():
         raise UsageError(f"{given} without --data", hint="--data DIR names what to run it on")
     if gt is None and pred is None and reference:
@@ -189,6 +245,50 @@ def evaluate(
     if not pred.is_dir():
         _refuse(reading, ("gt_fps",), "with a results list", "it is for a folder of tracks.json")
     score_files(gt, pred, presentation, reading=reading, jobs=jobs or _cores())
+
+
+_OF_MAPS = "with a model of class maps"
+_OF_INSTANCES = "it is for models that tell objects apart"
+
+
+@dataclass(frozen=True)
+class MapFiles:
+    """What is scored as class maps: the options of the same names."""
+
+    task: MapTask
+    gt: Path | None
+    pred: Path | None
+    data: Path | None
+    batch_size: int | None
+    jobs: int | None
+
+
+def _score_maps(files: MapFiles, run: evaluate_data.DataRun, presentation: Presentation, reading: Reading) -> None:
+    """Raises UsageError for options that are about instances."""
+    where, hint = f"with --task {files.task.value}", "it is for --task avis"
+    _refuse(presentation, ("reference",), where, hint)
+    _refuse(reading, ("allow_empty", "gt_fps", "max_bytes"), where, hint)
+    for given in [*run.given(), *(["--jobs"] if files.jobs is not None else [])]:
+        raise UsageError(f"{given} {where}", hint=hint)
+    if files.data is not None:
+        raise UsageError(f"--data {where}", hint="leave out --task: a model of class maps is scored as what it draws")
+    if files.task not in BINARY:
+        if files.batch_size is not None:
+            raise UsageError(f"--batch-size {where}", hint="only the means of s4 and ms3 depend on it")
+        _refuse(presentation, ("plots",), where, "s4 and ms3 have curves")
+    if files.gt is None or files.pred is None:
+        raise UsageError("nothing to score", hint="give both --gt DIR and --pred DIR, folders of label images")
+    scoring, shown = MapScoring(files.task, files.batch_size), _of_maps(presentation)
+    score_map_files(scoring, files.gt, files.pred, shown, ignore_unknown=reading.ignore_unknown)
+
+
+def _of_maps(presentation: Presentation) -> MapPresentation:
+    """Raises UsageError for an output that cannot be."""
+    _check_plots(presentation)
+    _refuse_input_as_output(presentation.output, {"--compare": presentation.compare})
+    return MapPresentation(
+        presentation.format.value, presentation.output, presentation.compare, presentation.worst, presentation.plots
+    )
 
 
 def _refuse(options: Presentation | Reading, names: Sequence[str], where: str, hint: str) -> None:

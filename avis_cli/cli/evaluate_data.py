@@ -15,9 +15,11 @@ from avis_cli.batch import model_choice
 from avis_cli.cli import completion, console
 from avis_cli.cli.parameters import flag, flag_given
 from avis_cli.cli.progress_bars import progress_bar
+from avis_cli.errors import UsageError
 from avis_cli.options import SegmentOptions, declarations
 
 if TYPE_CHECKING:
+    from avis_cli.cli.evaluate_maps import MapPresentation
     from avis_cli.hub import ResolvedWeights
 
 # headings of the help
@@ -26,6 +28,7 @@ FILES, MODEL, OUTCOME = "What is scored", "A model over a dataset", "The scores"
 Data = Annotated[
     Path | None,
     typer.Option(
+        "--data",
         metavar="DIR",
         help="Run a model over a dataset first: DIR/SPLIT.json, DIR/SPLIT/JPEGImages/VIDEO/*.jpg and "
         "DIR/SPLIT/WAVAudios/VIDEO.wav (or FEATAudios/VIDEO.npy). Its results list goes to --pred "
@@ -33,7 +36,7 @@ Data = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
-Split = Annotated[str, typer.Option(metavar="NAME", help="Which split of --data.", rich_help_panel=MODEL)]
+Split = Annotated[str, typer.Option("--split", metavar="NAME", help="Which split of --data.", rich_help_panel=MODEL)]
 ModelName = Annotated[
     str | None,
     typer.Option(
@@ -47,6 +50,7 @@ ModelName = Annotated[
 Device = Annotated[
     str,
     typer.Option(
+        "--device",
         metavar="DEVICE",
         help="auto, cpu, cuda, cuda:N or mps.",
         rich_help_panel=MODEL,
@@ -59,6 +63,15 @@ NullEmpty = Annotated[
         "--null-empty",
         help="Where a track has no mask, write null; without, an all-zero mask as the released program does, "
         "which the released meaning of the scores takes for a detection.",
+        rich_help_panel=MODEL,
+    ),
+]
+OtherSounds = Annotated[
+    bool,
+    typer.Option(
+        "--other-sounds",
+        help="Also tell what a model of class maps draws with silence, with noise and with the sound of another clip "
+        "in the place of a clip's own.",
         rich_help_panel=MODEL,
     ),
 ]
@@ -84,6 +97,7 @@ class DataRun:
     offline: bool
     overwrite: bool
     max_bytes: int | None
+    other_sounds: bool = False
 
     def given(self) -> Iterator[str]:
         """The flags of the options that differ from their defaults, but for the data itself."""
@@ -91,13 +105,42 @@ class DataRun:
         for name, _, _ in declarations():
             if getattr(self.options, name) != getattr(usual.options, name):
                 yield flag_given(name, getattr(self.options, name))
-        for name in ("split", "model", "device", "null_empty", "offline", "overwrite"):
+        for name in ("split", "model", "device", "null_empty", "offline", "overwrite", "other_sounds"):
             if getattr(self, name) != getattr(usual, name):
                 yield flag(name)
 
     def check(self) -> None:
         """Raise UsageError if the device is not on this machine."""
         model_choice.require_devices((self.device,))
+
+    def is_semantic(self) -> bool:
+        """Whether the model makes class maps; False where there is nothing to run it on."""
+        from avis_cli.train.sources import annotations_of
+
+        # AVISeg's layout is one that any model can be run on
+        any_model = len(annotations_of(self.data, self.split)) > 1
+        if any_model and not self.truth().is_file():
+            return False  # said by who reads it, before weights are looked for, which may be a download
+        return model_choice.is_semantic(self._weights)
+
+    def score_maps(self, presentation: MapPresentation) -> None:
+        """Run a model of class maps and score it. Raises UsageError for settings that it has no use for."""
+        from avis_cli.cli.evaluate_maps import score_model
+
+        given = self.options
+        if self.other_sounds and given.mute:
+            raise UsageError("--mute and --other-sounds", hint="with --other-sounds it is one of them")
+        for name in ("threshold", "gate", "refine"):
+            if getattr(given, name) != getattr(SegmentOptions, name):
+                raise UsageError(
+                    f"{flag_given(name, getattr(given, name))} with {self._weights.name}, which makes class maps",
+                    hint="leave it out, or take a model that tells objects apart",
+                )
+        for name in ("null_empty", "overwrite"):
+            if getattr(self, name):
+                raise UsageError(f"{flag(name)} with {self._weights.name}, which makes class maps", hint="leave it out")
+        model = model_choice.load(self._weights, self.device, given.precision, console.warn)
+        score_model(model, self.data, self.split, presentation, muted=given.mute, other_sounds=self.other_sounds)
 
     def truth(self) -> Path:
         """The annotations. Raises UsageError if there can be none."""

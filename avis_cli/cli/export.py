@@ -22,7 +22,7 @@ from avis_cli.errors import AvisError, UsageError
 if TYPE_CHECKING:
     from avis_cli.export.export_request import Request
     from avis_cli.export.formats import ExportFormat
-    from avis_cli.results.clip import ClipResult
+    from avis_cli.outputs import AnyResult
 
 SOME_FAILED = 3  # exit code where some inputs of several failed
 DEFAULT_FOLDER = Path("avis_export")
@@ -34,6 +34,7 @@ class Target(str, Enum):
     ytvis = "ytvis"
     coco = "coco"
     davis = "davis"
+    voc = "voc"
     mots = "mots"
     cvat = "cvat"
     labelme = "labelme"
@@ -41,6 +42,7 @@ class Target(str, Enum):
     srt = "srt"
     vtt = "vtt"
     audacity = "audacity"
+    label_video = "label-video"
     matte = "matte"
 
 
@@ -51,7 +53,9 @@ class Target(str, Enum):
     ("What sounds, cut out", "avis export tracks.json --to matte --video clip.mp4 -o clip.mov"),
 )
 def export(
-    files: Annotated[list[Path], typer.Argument(metavar="TRACKS.json", help="What avis segment wrote.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="TRACKS.json", help="What avis segment wrote, tracks.json or maps.json.")
+    ],
     to: Annotated[Target, typer.Option("--to", help="The format; docs/exports.md says what each one holds.")],
     output: Annotated[
         Path | None,
@@ -64,6 +68,7 @@ def export(
     video: Annotated[
         Path | None,
         typer.Option(
+            "--video",
             metavar="PATH",
             help="The clip itself, or the folder it lies in: needed for matte and coco; "
             "davis, mots and labelme then have pictures too.",
@@ -76,7 +81,7 @@ def export(
     """Turn results into the files of other tools: annotation formats, tables, captions, a cut-out video."""
     from avis_cli.export.export_request import Request
     from avis_cli.export.formats import FORMATS, require_video
-    from avis_cli.results.clip import ClipResult
+    from avis_cli.results.reader import read_clip_result
 
     form = FORMATS[to.value]
     require_video(form, Request(video))
@@ -86,7 +91,7 @@ def export(
     failures = 0
     for position, file in enumerate(files, start=1):
         try:
-            result = ClipResult.read(file)
+            result = read_clip_result(file)
             target = _target(result, form, output, len(files) > 1, taken)
             _refuse_input(target, [file, video])
             request = Request(video, position, warn=console.warn)
@@ -105,7 +110,7 @@ def export(
 
 
 def _write(
-    target: Path, result: ClipResult, form: ExportFormat, request: Request, overwrite: bool, token: CancelToken
+    target: Path, result: AnyResult, form: ExportFormat, request: Request, overwrite: bool, token: CancelToken
 ) -> None:
     from avis_cli.export.formats import export as write
 
@@ -113,7 +118,7 @@ def _write(
         write(target, result, form, replace(request, progress=progress), overwrite=overwrite)
 
 
-def _target(result: ClipResult, form: ExportFormat, output: Path | None, several: bool, taken: set[Path]) -> Path:
+def _target(result: AnyResult, form: ExportFormat, output: Path | None, several: bool, taken: set[Path]) -> Path:
     """Where one result goes; never where another one of this command went."""
     from avis_cli.export.export_request import clip_name
 

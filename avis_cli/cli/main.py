@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from avis_cli.cli import cancellable, console, weights
+from avis_cli.cli import cancellable, console, vpo, weights
 from avis_cli.cli.command import add_command
 from avis_cli.cli.doctor import doctor
 from avis_cli.cli.evaluate import evaluate
@@ -20,6 +20,7 @@ from avis_cli.cli.export import export
 from avis_cli.cli.info import info
 from avis_cli.cli.render import render
 from avis_cli.cli.segment import segment
+from avis_cli.cli.stream import stream
 from avis_cli.cli.synth import synth
 from avis_cli.cli.train import train
 from avis_cli.errors import AvisError
@@ -38,9 +39,10 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (segment, render, export, evaluate, synth, train, info, doctor):
+for _command in (segment, stream, render, export, evaluate, synth, train, info, doctor):
     add_command(app, _command)
 app.add_typer(weights.app, name="weights")
+app.add_typer(vpo.app, name="vpo")
 
 
 def _print_version(wanted: bool) -> None:

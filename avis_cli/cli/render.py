@@ -21,7 +21,7 @@ from avis_cli.errors import UsageError
 from avis_cli.options import SegmentOptions
 
 if TYPE_CHECKING:
-    from avis_cli.results.clip import ClipResult
+    from avis_cli.outputs import AnyResult
 
 
 @examples(
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 )
 @takes_options("audio_track", "frame_rate", "audio", "max_pixels", "style", "alpha", "labels", "strip", "palette")
 def render(
-    tracks: Annotated[Path, typer.Argument(metavar="TRACKS.json", help="A tracks.json that avis segment wrote.")],
+    tracks: Annotated[
+        Path, typer.Argument(metavar="TRACKS.json", help="A tracks.json or maps.json that avis segment wrote.")
+    ],
     clip: Annotated[Path, typer.Argument(metavar="CLIP", help="The video or folder of pictures it was made from.")],
     *,
     output: Annotated[
@@ -61,21 +63,21 @@ def _render(
 ) -> None:
     from avis_cli.files.atomic import output_file
     from avis_cli.media import decode
-    from avis_cli.outputs import require_same_clip
-    from avis_cli.results.clip import ClipResult
+    from avis_cli.outputs import drawn_result, require_same_clip
+    from avis_cli.results.reader import read_clip_result
     from avis_cli.writers.overlay import overlay_clip
 
     with output_file(output, overwrite=overwrite) as part:
-        result = ClipResult.read(tracks)
+        result = read_clip_result(tracks)
         options = replace(options, frame_rate=_frame_rate(result, clip, options))
         info = decode.probe(clip, **options.reading)
         for warning in info.warnings:
             console.warn(warning)
         require_same_clip(result, info, tracks)
         with progress_bar(token) as progress:
-            overlay_clip(part, result, info, style=options.draw, progress=progress, warn=console.warn)
+            overlay_clip(part, drawn_result(result), info, style=options.draw, progress=progress, warn=console.warn)
 
 
-def _frame_rate(result: ClipResult, clip: Path, options: SegmentOptions) -> Fraction | None:
+def _frame_rate(result: AnyResult, clip: Path, options: SegmentOptions) -> Fraction | None:
     """That of a folder of pictures: what the result was made with, if nobody says otherwise."""
     return result.source.exact_rate if options.frame_rate is None and clip.is_dir() else options.frame_rate

@@ -35,6 +35,7 @@ SOME_FAILED = 3  # exit code where some inputs of several failed
 ModelName = Annotated[
     str | None,
     typer.Option(
+        "--model",
         metavar="NAME|PATH",
         help="A model that `avis weights list` names, a weights file, or hf://OWNER/REPO[@REVISION]/FILE "
         "[default: AVIS_MODEL, else that of `avis weights default`, else the bundled one].",
@@ -56,6 +57,7 @@ Overwrite = Annotated[
 Device = Annotated[
     str,
     typer.Option(
+        "--device",
         metavar="DEVICE",
         help="auto, cpu, cuda, cuda:N or mps; auto: a GPU if there is one. "
         "A list (cuda:0,cuda:1) spreads the inputs over several.",

@@ -38,22 +38,32 @@ def train(
     data: Annotated[
         Path,
         typer.Option(
-            metavar="DIR", help="Folder with SPLIT.json and SPLIT/, as avis synth writes it.", rich_help_panel=DATA
+            "--data",
+            metavar="DIR",
+            help="Folder with SPLIT.json and SPLIT/, as avis synth writes it.",
+            rich_help_panel=DATA,
         ),
     ],
     out: Annotated[
         Path,
-        typer.Option(metavar="RUN", help="Folder of the run: weights, log, checkpoint.", rich_help_panel=WRITTEN),
+        typer.Option(
+            "--out", metavar="RUN", help="Folder of the run: weights, log, checkpoint.", rich_help_panel=WRITTEN
+        ),
     ],
     preset: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="The network's preset.", rich_help_panel=NETWORK, autocompletion=completion.presets
+            "--preset",
+            metavar="NAME",
+            help="The network's preset.",
+            rich_help_panel=NETWORK,
+            autocompletion=completion.presets,
         ),
     ] = "avism-tiny",
     init: Annotated[
         str | None,
         typer.Option(
+            "--init",
             metavar="WEIGHTS",
             help="Start from a model's name or weights file, without pre-training.",
             rich_help_panel=NETWORK,
@@ -62,7 +72,12 @@ def train(
     ] = None,
     vggish: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="VGGish weights, for presets that hear through it.", rich_help_panel=NETWORK),
+        typer.Option(
+            "--vggish",
+            metavar="FILE",
+            help="VGGish weights, for presets that hear through it.",
+            rich_help_panel=NETWORK,
+        ),
     ] = None,
     resume: Annotated[
         bool,
@@ -70,21 +85,29 @@ def train(
     ] = False,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="How long to train: a number of steps.", rich_help_panel=LENGTH),
+        typer.Option(
+            "--steps", min=1, metavar="N", help="How long to train: a number of steps.", rich_help_panel=LENGTH
+        ),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(metavar="M", help="How long to train: minutes.", rich_help_panel=LENGTH)
+        float | None, typer.Option("--minutes", metavar="M", help="How long to train: minutes.", rich_help_panel=LENGTH)
     ] = None,
-    split: Annotated[str, typer.Option(metavar="NAME", help="Split to train on.", rich_help_panel=DATA)] = "train",
+    split: Annotated[
+        str, typer.Option("--split", metavar="NAME", help="Split to train on.", rich_help_panel=DATA)
+    ] = "train",
     val_split: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Split to validate on [default: val, if the data has it].", rich_help_panel=DATA
+            "--val-split",
+            metavar="NAME",
+            help="Split to validate on [default: val, if the data has it].",
+            rich_help_panel=DATA,
         ),
     ] = None,
     without: Annotated[
         str | None,
         typer.Option(
+            "--without",
             metavar="PART",
             help=f"Train an ablation that goes without a part: {', '.join(_PARTS)}.",
             rich_help_panel=NETWORK,
@@ -94,6 +117,7 @@ def train(
     batch: Annotated[
         int | None,
         typer.Option(
+            "--batch",
             min=1,
             metavar="N",
             help="Clips of five token frames in a step, per process [default: the recipe's].",
@@ -102,17 +126,25 @@ def train(
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(metavar="NUMBER", help="Highest learning rate [default: the recipe's].", rich_help_panel=RECIPE),
+        typer.Option(
+            "--rate", metavar="NUMBER", help="Highest learning rate [default: the recipe's].", rich_help_panel=RECIPE
+        ),
     ] = None,
     seed: Annotated[
         int,
         typer.Option(
-            min=0, max=(1 << 63) - 1, metavar="N", help="The same seed gives the same run.", rich_help_panel=RECIPE
+            "--seed",
+            min=0,
+            max=(1 << 63) - 1,
+            metavar="N",
+            help="The same seed gives the same run.",
+            rich_help_panel=RECIPE,
         ),
     ] = 0,
     device: Annotated[
         str,
         typer.Option(
+            "--device",
             metavar="DEVICE",
             help="auto, cpu, cuda, cuda:N or mps.",
             autocompletion=completion.words("auto", "cpu", "cuda", "mps"),
@@ -120,7 +152,9 @@ def train(
     ] = "auto",
     precision: Annotated[
         TrainPrecision,
-        typer.Option(help="auto, fp32 or bf16; auto: bf16 on CUDA, in convolutions only on a CPU that has it."),
+        typer.Option(
+            "--precision", help="auto, fp32 or bf16; auto: bf16 on CUDA, in convolutions only on a CPU that has it."
+        ),
     ] = TrainPrecision.auto,
     pack: Annotated[
         bool,
@@ -130,16 +164,21 @@ def train(
             rich_help_panel=DATA,
         ),
     ] = True,
-    workers: Annotated[int, typer.Option(min=0, help="Threads that make batches ahead; 0: none.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Threads that make batches ahead; 0: none.")] = 0,
     log_every: Annotated[
-        int, typer.Option(min=1, help="Steps between lines of the log.", rich_help_panel=WRITTEN)
+        int, typer.Option("--log-every", min=1, help="Steps between lines of the log.", rich_help_panel=WRITTEN)
     ] = 20,
     checkpoint_every: Annotated[
-        int, typer.Option(min=1, help="Steps between checkpoints.", rich_help_panel=WRITTEN)
+        int, typer.Option("--checkpoint-every", min=1, help="Steps between checkpoints.", rich_help_panel=WRITTEN)
     ] = 200,
     validate_every: Annotated[
         int,
-        typer.Option(min=0, help="Steps between validations on a few clips; 0: none.", rich_help_panel=WRITTEN),
+        typer.Option(
+            "--validate-every",
+            min=0,
+            help="Steps between validations on a few clips; 0: none.",
+            rich_help_panel=WRITTEN,
+        ),
     ] = 500,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -180,7 +219,14 @@ def train(
 def _require_split(data: Path, split: str) -> None:
     """Raise AnnotationError if a split that was asked for is not there."""
     from avis_cli.datasets.aviseg import find_split
+    from avis_cli.train.sources import annotations_of, has_split
 
+    if len(annotations_of(data, split)) == 1:  # one list for all splits
+        if not has_split(data, split):
+            raise AnnotationError(
+                f"no clip of the split {split!r}", hint="--val-split names a split of --data", file=data
+            )
+        return
     truth = find_split(data, split, "--val-split").truth
     if not truth.exists():
         raise AnnotationError("no such annotations", hint="--val-split names a split of --data", file=truth)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avis_cli.progress import Progress, silent
-from avis_cli.results.clip import ClipResult, Track
+from avis_cli.results.clip import Track
+from avis_cli.results.source import Described
 
 _LONGEST = 120  # letters of a file name; systems allow 255 bytes, and an ending follows
 
@@ -43,11 +44,12 @@ def category_name(id: int, name: str) -> str:
 
 
 def track_label(track: Track) -> str:
-    """``person 2``: the category and the track's id, as the overlay has it, at full length."""
-    return f"{category_name(track.category_id, track.label)} {track.id}"
+    """``person 2``, of a class its name: the category and the track's id, as the overlay has it, at full length."""
+    name = category_name(track.category_id, track.label)
+    return name if track.is_class else f"{name} {track.id}"
 
 
-def clip_name(result: ClipResult) -> str:
+def clip_name(result: Described) -> str:
     """The clip's file name without folder and ending, fit to be a file name of ours: it is read from a file."""
     name = os.path.splitext(os.path.basename(result.source.file.replace("\\", "/")))[0]
     safe = "".join("_" if c in '<>:"/\\|?*' else c for c in plain(name)).strip(". ")

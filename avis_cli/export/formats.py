@@ -16,6 +16,7 @@ from avis_cli.errors import OutputError, UsageError
 from avis_cli.export.export_request import Request
 from avis_cli.files.atomic import cannot_write, output_file, output_tree
 from avis_cli.results.clip import ClipResult
+from avis_cli.results.semantic import SemanticResult
 
 
 class VideoUse(Enum):
@@ -39,7 +40,7 @@ class FormatWriter(Protocol):
 class ExportFormat:
     """One format. ``ending``: what follows the clip's name in the output's name; ``folder_entries``: a pattern of the
     names at the top of the folder that it writes, None where it writes one file; ``module``, ``function``: the writer;
-    ``holds``, ``lacks``, ``readers``: words for the documentation."""
+    ``holds``, ``lacks``, ``readers``: words for the documentation; ``of_maps``: whether class maps make sense in it."""
 
     name: str
     ending: str
@@ -50,6 +51,7 @@ class ExportFormat:
     folder_entries: str | None = None
     video: VideoUse = VideoUse.NEVER
     function: str = "write"
+    of_maps: bool = True
 
     def load(self) -> FormatWriter:
         """The function that writes it."""
@@ -61,7 +63,7 @@ _ALL = (
         "ytvis", ".ytvis.json", "ytvis",
         holds="masks, category and score of each track, as a list of YouTube-VIS results",
         lacks="times, sounding intervals, names of categories",
-        readers="the YouTube-VIS servers, `avis evaluate`, TrackEval",
+        readers="the YouTube-VIS servers, `avis evaluate`, TrackEval", of_maps=False,
     ),
     ExportFormat(
         "coco", ".coco", "coco",
@@ -78,11 +80,19 @@ _ALL = (
         folder_entries="Annotations|ImageSets|JPEGImages", video=VideoUse.OPTIONAL,
     ),
     ExportFormat(
+        "voc", ".voc", "voc",
+        holds="one palette image of classes per mask frame in VOC's colours, one of objects, the classes' names",
+        lacks="scores, overlaps, times; at most 254 tracks",
+        readers="PASCAL VOC tools, MMSegmentation, DeepLab, torchvision",
+        folder_entries=r"SegmentationClass|SegmentationObject|ImageSets|JPEGImages|labels\.txt",
+        video=VideoUse.OPTIONAL,
+    ),
+    ExportFormat(
         "mots", ".mots", "mots",
         holds="class and instance per pixel as 16-bit images, and the same masks as text",
         lacks="scores, overlaps, times; classes 1 to 64 without 10; at most 999 tracks of a category",
         readers="mots_tools, TrackEval (text); Datumaro, CVAT (images)",
-        folder_entries="instances|instances_txt|images", video=VideoUse.OPTIONAL,
+        folder_entries="instances|instances_txt|images", video=VideoUse.OPTIONAL, of_maps=False,
     ),
     ExportFormat(
         "cvat", ".cvat.zip", "cvat",
@@ -122,6 +132,12 @@ _ALL = (
         readers="Audacity, Sonic Visualiser, crowsetta",
     ),
     ExportFormat(
+        "label-video", ".labels.mkv", "label_video",
+        holds="the mask frames at their times, losslessly: a pixel's grey is the number of its track or class",
+        lacks="names, scores, overlaps; at most 255 tracks",
+        readers="FFmpeg, OpenCV, PyAV and what reads FFV1",
+    ),
+    ExportFormat(
         "matte", ".matte.mov", "matte",
         holds="the video with everything transparent but what sounds: ProRes 4444 (`.mov`) or VP9 (`.webm`)",
         lacks="categories, tracks, sound",
@@ -136,19 +152,28 @@ FORMATS = {entry.name: entry for entry in _ALL}
 
 def export(
     destination: Path,
-    result: ClipResult,
+    result: ClipResult | SemanticResult,
     format: ExportFormat,
     request: Request | None = None,
     *,
     overwrite: bool = False,
 ) -> None:
-    """Write ``result`` to ``destination``, a file or a folder as ``format`` says, complete or not at all.
+    """Write ``result`` to ``destination``, a file or a folder as ``format`` says, complete or not at all; of class maps
+    each class is what a track is else.
 
     Raises OutputError where the format cannot hold the result, or the output is there already (without
     ``overwrite``); UsageError where the clip's video is needed and not given, or given and of no use.
     """
     request = request or Request()
     require_video(format, request)
+    if isinstance(result, SemanticResult):
+        if not format.of_maps:
+            fitting = ", ".join(name for name, form in FORMATS.items() if form.of_maps)
+            raise OutputError(
+                f"class maps cannot be written as {format.name}, which is about single objects",
+                hint=f"--to one of {fitting}; or find objects: avis segment --instances sort",
+            )
+        result = result.as_tracks()
     write = format.load()
 
     def may_replace(present: list[str]) -> None:

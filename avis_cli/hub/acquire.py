@@ -99,6 +99,11 @@ def from_address(address: str, *, note: Note = ignore, progress: Progress = sile
 
 def by_hand(entry: Entry) -> tuple[str, ...]:
     """What to do for weights that do not come by themselves, step by step."""
+    if entry.made_by is not None:
+        return (
+            f"nobody published any, so train them: `{entry.made_by}`",
+            "use them: `--model run/model.safetensors` in the place of the name",
+        )
     if entry.released is None:
         return ("install avis-cli again",)
     # imported here: to list models needs no network

@@ -135,7 +135,8 @@ def comes_from(entry: Entry) -> str:
     named = hub_file(entry)
     by_itself = [*([str(named)] if named else []), *map(sources.origin_of, entry.sources)]
     by_hand = [] if entry.download is None or entry.sources else [f"{entry.download} (by hand)"]
-    return ", else ".join(by_itself + by_hand) or "nowhere"
+    trained = [] if entry.made_by is None else [f"`{entry.made_by}`"]
+    return ", else ".join(by_itself + by_hand + trained) or "nowhere"
 
 
 def _by_name(

@@ -29,7 +29,8 @@ class Entry:
     ``trained_on``: what to tell somebody who uses it without having chosen it. ``released``: the file the authors
     published; ``sources``: where it can be fetched, tried in order (`sources.py` tells what may stand there);
     ``download``: where a person finds it; ``released_sha256``: what it hashes to, where that is known. ``size``: bytes
-    of the weights file, where known; ``about``: about as many bytes, where not. ``scores``: as published, in percent,
+    of the weights file, where known; ``about``: about as many bytes, where not. ``made_by``: the command that makes
+    weights of which nobody published any. ``scores``: as published, in percent,
     on ``scored_on``.
     """
 
@@ -50,6 +51,7 @@ class Entry:
     sources: tuple[str, ...] = ()
     released_sha256: str | None = None
     about: int | None = None
+    made_by: str | None = None
     scores: tuple[tuple[str, float], ...] = ()
     scored_on: str = ""
 

@@ -14,6 +14,7 @@ from avis_cli.inference.devices import available_devices, choose_device
 from avis_cli.inference.model import Device, Model, Weights
 from avis_cli.models import Preset, find_preset, preset_names, recognise
 from avis_cli.models.description import build, read_description
+from avis_cli.models.system import MapConfig
 from avis_cli.nn.vggish import load_vggish, split_off
 from avis_cli.progress import Progress, silent
 
@@ -70,3 +71,8 @@ def _assemble(preset: Preset, tensors: Weights, name: str, sha256: str | None, d
     preset.system.load(network, own)
     vggish = load_vggish(sound) if sound else None
     return Model(network, vggish=vggish, name=name, weights_sha256=sha256, device=device, precision=precision)
+
+
+def makes_maps(preset: str) -> bool:
+    """Whether the networks of a preset make class maps. Raises UsageError for one that there is not."""
+    return isinstance(find_preset(preset).config, MapConfig)

@@ -5,15 +5,15 @@ Letters: T token frames, Q frame queries, N video queries, C channels, K classes
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avis_cli.models.system import ClipConfig
-from avis_cli.models.tokens import FrameTokens, TrackQueries
+from avis_cli.models.system import ClipConfig, MapConfig, OnlineConfig
+from avis_cli.models.tokens import FrameTokens, OnlineFrame, TrackQueries
 from avis_cli.results.frame import FrameResult
 
 State = TypeVar("State")
@@ -58,14 +58,38 @@ class ClipModel(Protocol):
 
 
 class OnlineModel(Protocol[State]):
-    """A model that sees one frame after another and never a later one (SeaVIS)."""
+    """A model that sees one frame after another and never a later one (SeaVIS). States are values: a step leaves the
+    one that it is given as it was."""
 
-    def start(self) -> State:
-        """What is known before the first frame."""
+    @property
+    def config(self) -> OnlineConfig:
+        """The network's sizes and habits."""
         ...
 
-    def step(self, state: State, frame: NDArray[np.uint8], audio: NDArray[np.float32]) -> tuple[FrameResult, State]:
+    def start(self, named: int = 0) -> State:
+        """What is known before the first frame; ids of its objects begin after ``named``."""
+        ...
+
+    def step(
+        self, state: State, frame: NDArray[np.uint8], audio: NDArray[np.float32], *, time: float | None = None
+    ) -> tuple[FrameResult, State]:
         """Frame uint8 RGB (3, h, w) and its audio embedding (audio width,) -> its tracks, and what is known then."""
+        ...
+
+    def observe(
+        self,
+        state: State,
+        frame: NDArray[np.uint8],
+        audio: Tensor | NDArray[np.float32],
+        *,
+        time: float | None = None,
+        gated: bool | None = None,
+    ) -> tuple[OnlineFrame, State]:
+        """As ``step``, before any mask is drawn."""
+        ...
+
+    def mask_features(self, frames: NDArray[np.uint8]) -> Tensor:
+        """Frames uint8 RGB (T, 3, h, w) -> (T, M, h', w'), which mask embeddings are multiplied with."""
         ...
 
 
@@ -73,11 +97,17 @@ class MapModel(Protocol):
     """A model of what sounds pixel by pixel, without instances (TPAVI, CAVP)."""
 
     @property
-    def config(self) -> Any:
+    def config(self) -> MapConfig:
         """The network's sizes and habits."""
         ...
 
-    def segment(self, frames: NDArray[np.uint8], audio: NDArray[np.float32]) -> Tensor:
-        """Frames uint8 RGB (F, 3, h, w) and their sound, as the system defines it -> logits (F, K, h, w) on the CPU,
-        K = 1 for sounding or not."""
+    def segment(
+        self,
+        frames: Tensor | NDArray[np.uint8],
+        audio: Tensor | NDArray[np.float32],
+        valid: Tensor | NDArray[np.bool_] | None = None,
+    ) -> Tensor:
+        """Frames uint8 RGB (F, 3, h, w) at network size, clip after clip, and their sound, embeddings (F, audio width)
+        or samples (F, channels, N) -> logits float32 (F, K, h, w) on the CPU, K = 1 for sounding or not. ``valid``
+        (B, F / B): which frames are no padding."""
         ...

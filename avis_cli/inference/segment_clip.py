@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,12 @@ from avis_cli.inference.clip_frames import ClipFrames
 from avis_cli.inference.intra_op import threads_for
 from avis_cli.inference.mask_frames import FeatureStore, MaskFrame, MaskFrames
 from avis_cli.inference.memory import give_back, is_exhausted
-from avis_cli.inference.protocols import ClipModel
+from avis_cli.inference.online import segment_online
+from avis_cli.inference.protocols import ClipModel, OnlineModel
 from avis_cli.inference.track_accumulator import Masks, Span, TrackAccumulator, encoded
 from avis_cli.inference.tracked_window import FrameEvidence, TrackedWindow, WindowSettings
 from avis_cli.inference.windows import Plan, TokenWindow, choose_window, in_windows
+from avis_cli.models.system import OnlineConfig
 from avis_cli.models.tokens import FrameTokens
 from avis_cli.options import SegmentOptions
 from avis_cli.progress import Progress, silent
@@ -98,18 +101,21 @@ class ClipMasks:
 
 
 def segment_clip(
-    model: ClipModel,
+    model: ClipModel | OnlineModel[Any],
     frames: ClipFrames,
     embed: Embedder,
     settings: ClipSettings,
     progress: Progress = silent,
     warn: Callable[[str], None] = _ignore,
 ) -> ClipMasks:
-    """Both passes over the frames of a clip: its candidates with their masks.
+    """Both passes over the frames of a clip, or the one of an online model: its candidates with their masks.
 
     Where memory runs out all is done once more with half as much at once, which ``warn`` is told. Raises AvisError if
     that is too much as well, UsageError for a refinement that the network has not the parts for.
     """
+    if isinstance(model.config, OnlineConfig):
+        with threads_for(model):
+            return segment_online(model, frames, embed, settings, progress)
     require_refinement(model, settings.refine)
     attention = model.config.window
     window = choose_window(model.config, model.device) if settings.window is None else settings.window

@@ -85,6 +85,11 @@ class TrackAccumulator:
             for track in self._tracks.values():
                 track.masks = DiskBackedMasks(self._file, self._size, track.masks)
 
+    @property
+    def ids(self) -> list[int]:
+        """Of the objects so far that were not forgotten, rising."""
+        return sorted(self._tracks)
+
     def _track(self, id: int) -> _Track:
         if id not in self._tracks:
             self._tracks[id] = _Track([] if self._file is None else DiskBackedMasks(self._file, self._size))

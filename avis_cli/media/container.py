@@ -94,25 +94,34 @@ def open_media(
     with open_file(path) as file:
         if identity is not None and file_identity(file.fileno()) != identity:
             raise MediaError("the file has changed since it was first read", hint="run again", file=path)
-        container_options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-        if not decoding:
-            container_options["codec_whitelist"] = "none"
-        try:
-            container = av.open(
-                file,
-                "r",
-                options={"max_pixels": str(max_pixels)} if _OPTIONS_ARE_SAFE else {},
-                container_options=container_options,
-                metadata_errors="replace",
-                buffer_size=_BUFFER,
-                io_open=_refuse,
-            )
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise _unreadable(path, file, error) from error
+        container = _opened(file, path, max_pixels, decoding)
         try:
             yield container
         finally:
             container.close()
+
+
+def open_live_file(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> InputContainer:
+    """As ``open_media``, for whoever reads on for long and closes it himself."""
+    return _opened(open_file(path), path, max_pixels, decoding=True)
+
+
+def _opened(file: _MediaFile, path: str | os.PathLike[str], max_pixels: int, decoding: bool) -> InputContainer:
+    container_options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+    if not decoding:
+        container_options["codec_whitelist"] = "none"
+    try:
+        return av.open(
+            file,
+            "r",
+            options={"max_pixels": str(max_pixels)} if _OPTIONS_ARE_SAFE else {},
+            container_options=container_options,
+            metadata_errors="replace",
+            buffer_size=_BUFFER,
+            io_open=_refuse,
+        )
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise _unreadable(path, file, error) from error
 
 
 def open_decoder(stream: Any, path: str | os.PathLike[str], max_pixels: int) -> None:

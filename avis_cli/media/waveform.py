@@ -1,4 +1,4 @@
-"""Sound as one mono waveform: a clip's on the picture's clock, or that of a file without a picture."""
+"""A clip's sound on the picture's clock, as one mono waveform or as channels, or that of a file without a picture."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from avis_cli.media.clock import LEAP
 from avis_cli.media.container import open_media
 from avis_cli.media.frames import USUAL_STEP
 from avis_cli.media.packets import Damage
+from avis_cli.media.sound import Samples
 
 _LEAD = 1  # whole seconds decoded before the start, so that codec and filter have settled
 _BEYOND = Fraction(1, 2)  # seconds decoded past the end, for the same reason
@@ -56,6 +57,39 @@ def read_waveform(
             last = last if cut else _earlier(end, reader.picture_end(end))
             samples = _fitted(samples, part.count_until(last, target) or 0)
     return Waveform(samples, target, Fraction(round(start * target), target))
+
+
+def read_channels(
+    path: str | os.PathLike[str], clip: ClipInfo, channels: int, *, start: Fraction, end: Fraction
+) -> Samples:
+    """The clip's sound from ``start`` to ``end`` (seconds of the clip's clock), its left and right channel if
+    ``channels`` is 2, mixed to one if it is 1: float32 (C, N) at 16 kHz, silent where there is none.
+
+    Of more channels FFmpeg's own down-mix makes two; one stands for both. Raises MediaError as ``read_waveform``.
+    """
+    if channels == 1:
+        mono = read_waveform(path, clip, start=start, end=end)
+        return _fitted(mono.samples, round(end * SAMPLE_RATE) - round(start * SAMPLE_RATE))[None]
+    with AudioDecoder(path, clip, start=start, end=end) as reader:
+        frames = reader.frames()
+        opening = next(frames, None)
+        if opening is None:
+            raise MediaError("its sound cannot be decoded", hint="--allow-silent goes by the picture alone", file=path)
+        rate = opening[1].sample_rate
+        stereo = sound.unify_layout(chain([opening], frames), rate, av.AudioLayout("stereo"))
+        blocks = sound.place_on_clock(
+            ((time, sound.to_samples(frame)) for time, frame in stereo), rate, Fraction(reader.begin)
+        )
+        first, last = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
+        samples = np.zeros((2, last - first), np.float32)
+        place = reader.begin * SAMPLE_RATE - first
+        for block in sound.resample(blocks, rate, SAMPLE_RATE, "stereo", "stereo"):
+            here = block[:, max(-place, 0) : max(samples.shape[1] - place, 0)]
+            samples[:, max(place, 0) : max(place, 0) + here.shape[1]] = here
+            place += block.shape[1]
+            if place >= samples.shape[1]:
+                break
+    return np.clip(samples, -1, 1)
 
 
 def read_peaks(
@@ -289,3 +323,9 @@ def read_sound(path: str | os.PathLike[str], *, seconds: Fraction | None = None)
     # all blocks of one format at once: a WAV comes in blocks of 64 milliseconds
     pieces = [sound.to_mono(*same)[0] for _, same in groupby(blocks, lambda block: block.format.name)]
     return Waveform(np.clip(np.concatenate(pieces)[:wanted], -1, 1), rate)
+
+
+def at_rate(waveform: Waveform, rate: int) -> Waveform:
+    """The same sound at ``rate`` samples a second."""
+    blocks = sound.resample([waveform.samples[None]], waveform.sample_rate, rate)
+    return Waveform(_joined(block[0] for block in blocks), rate, waveform.start)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SYSTEMS: dict[str, str] = {
     "avism": "avis_cli.models.avism.system:AvismSystem",
     "acvis": "avis_cli.models.acvis.system:AcvisSystem",
+    "seavis": "avis_cli.models.seavis.system:SeavisSystem",
+    "tpavi": "avis_cli.models.tpavi.system:TpaviSystem",
+    "cavp": "avis_cli.models.cavp.system:CavpSystem",
 }
 
 

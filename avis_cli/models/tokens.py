@@ -146,3 +146,31 @@ class TrackPredictions:
     def mask_logits(self, layer: int = -1, tokens: int = -1) -> Tensor:
         """Masks of one layer's queries -> (B, N, T, h, w)."""
         return torch.einsum("bnm,btmhw->bnthw", self.mask_embed[layer, tokens], self.mask_features)
+
+
+@dataclass(frozen=True, eq=False)
+class OnlineTrack:
+    """An object at one token frame of a network of kind ``online``.
+
+    ``id`` from 1; ``category``, 0..K-1, and its ``probability``, of the frames so far; ``sounding``, 0..1: how surely
+    it sounds; ``candidate``: the row of the frame's mask embeddings that is its own, None while it is silent.
+    """
+
+    id: int
+    category: int
+    probability: float
+    sounding: float
+    candidate: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class OnlineFrame:
+    """What a network of kind ``online`` says of one token frame. ``time`` in seconds; ``size``: height and width of the
+    frame in pixels, before padding; ``tracks`` in rising id, silent ones among them; ``mask_embed`` (P, M): mask logits
+    are the dot products with ``mask_features`` (M, h, w), or with those of any frame up to the next token frame."""
+
+    time: float
+    size: tuple[int, int]
+    tracks: tuple[OnlineTrack, ...]
+    mask_embed: Tensor
+    mask_features: Tensor

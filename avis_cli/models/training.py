@@ -12,15 +12,16 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from torch import Tensor, nn
 
-from avis_cli.errors import UsageError
+from avis_cli.errors import UsageError, WeightsError
 from avis_cli.nn.clip_batch import ClipBatch
 from avis_cli.text import meant
 
 # modules whose own parameters are not decayed, as in the released training: norms and embeddings
 _UNDECAYED = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm2d, nn.Embedding)
 
-Metrics = Literal["instances"]
-"""How networks are validated: ``instances``, by the tracks that they find in whole clips."""
+Metrics = Literal["instances", "online", "maps"]
+"""How networks are validated: ``instances``, by the tracks that they find in whole clips; ``online``, by those that
+they find frame by frame; ``maps``, by the class of each pixel."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,10 @@ class Recipe:
     warmup_steps: int = 0
     final_rate: float = 0.01
     """The learning rate at the end, as a share of the highest."""
+    schedule: Literal["cosine", "power"] = "cosine"
+    """How the rate falls: along half a cosine, or with the power 0.9 of what is left, to nothing."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """What moves the parameters, where a system's groups do not say otherwise; SGD with momentum 0.9."""
     clip_norm: float = 0.01
     ema: float = 0.0
     saved_half: bool = False
@@ -137,6 +142,9 @@ class ParameterGroup:
     parameters: list[nn.Parameter]
     factor: float
     weight_decay: float
+    optimizer: Literal["adamw", "sgd", "adam"] = "adamw"
+    constant: bool = False
+    """Whether their rate stays the run's highest."""
 
 
 class Training(ABC):
@@ -148,6 +156,17 @@ class Training(ABC):
     class_heads: tuple[str, ...] = ()
     """Names of the linear layers whose rows are the categories, "no object" in the last: they are refitted where
     weights go on to be trained for other categories."""
+    starts_from: tuple[str, ...] = ()
+    """Families of other systems whose weights a network can begin with, by ``taken_over``."""
+
+    def taken_over(self, given: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of a ``fresh`` network with those that it has in common with ``given`` weights of a system in
+        ``starts_from``. Raises WeightsError where too little fits."""
+        raise NotImplementedError
+
+    def sound_lookahead(self, config: Any) -> float:
+        """L in seconds: a frame at t hears the second [t - 1 + L, t + L)."""
+        return 1.0
 
     @abstractmethod
     def recipe(self, preset: str) -> Recipe:
@@ -180,6 +199,19 @@ class Training(ABC):
         """The learner's parameters for the optimizer: the network's ``backbone`` learns slower; norms, embeddings and
         vectors do not decay."""
         return parameter_groups([learner], getattr(learner.network, "backbone", None), recipe)
+
+
+def fitting(given: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a ``fresh`` network with all of ``given`` that have the same name and shape. Raises WeightsError
+    where the backbone is not among them."""
+    same = {name for name in fresh if name in given and given[name].shape == fresh[name].shape}
+    missing = sorted(name for name in fresh if name.startswith("backbone.") and name not in same)
+    if missing:
+        raise WeightsError(
+            f"these weights have another backbone (the first tensor that does not fit is {missing[0]})",
+            hint="start from weights of the same backbone",
+        )
+    return {name: given[name] if name in same else tensor for name, tensor in fresh.items()}
 
 
 def parameter_groups(modules: Iterable[nn.Module], backbone: nn.Module | None, recipe: Recipe) -> list[ParameterGroup]:

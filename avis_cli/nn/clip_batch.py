@@ -59,19 +59,25 @@ class ClipTargets:
 @dataclass(frozen=True, eq=False)
 class ClipBatch:
     """``frames`` uint8 (B, T, 3, H, W), padded right and bottom; ``patches`` float32 (B, T, 96, 64), the log-mel of
-    their sound; ``targets``: what is to be found."""
+    their sound; ``targets``: what is to be found.
+
+    For networks of class maps, None where nothing is to be told: ``samples`` float32 (B, T, channels, N), the sound
+    itself at 16 kHz; ``ignored`` (B, T, H, W) bool: pixels whose truth is not known, padding among them; ``valid``,
+    ``labelled`` (B, T) bool: which frames are no padding, and which have a truth."""
 
     frames: Tensor
     patches: Tensor
     targets: ClipTargets
+    samples: Tensor | None = None
+    ignored: Tensor | None = None
+    valid: Tensor | None = None
+    labelled: Tensor | None = None
 
     def to(self, device: torch.device | str) -> ClipBatch:
         """The same on another device."""
-        return ClipBatch(
-            self.frames.to(device, non_blocking=True),
-            self.patches.to(device, non_blocking=True),
-            self.targets.to(device),
-        )
+        held = ((field.name, getattr(self, field.name)) for field in fields(self) if field.name != "targets")
+        moved = {name: x.to(device, non_blocking=True) for name, x in held if x is not None}
+        return ClipBatch(targets=self.targets.to(device), **moved)
 
 
 @dataclass(frozen=True, eq=False)

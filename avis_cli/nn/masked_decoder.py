@@ -46,6 +46,22 @@ class MaskedDecoderLayer(nn.Module):
         return out
 
 
+class HearingDecoderLayer(MaskedDecoderLayer):
+    """A decoder layer that is reminded of the frame's audio before it looks."""
+
+    def __init__(self, sizes: TransformerSizes, audio_width: int) -> None:
+        super().__init__(sizes)
+        self.audio_projection = nn.Linear(audio_width, sizes.width)
+        self.audio_norm = nn.LayerNorm(sizes.width)
+
+    def forward(
+        self, x: Tensor, query_position: Tensor, key: Tensor, value: Tensor, allowed: Tensor, audio: Tensor
+    ) -> Tensor:
+        """As ``MaskedDecoderLayer``, with the audio added to each query first."""
+        x = self.audio_norm(x + self.audio_projection(audio)[:, None])
+        return super().forward(x, query_position, key, value, allowed, audio)
+
+
 @dataclass(frozen=True, eq=False)
 class DecodedFrames:
     """``queries``: the normalised frame queries (B, Q, C) before the first layer and after each one; the last are the

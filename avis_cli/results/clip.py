@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,11 @@ from avis_cli.files.strict_json import Node, parse
 from avis_cli.results import masks, notebook, run_length
 from avis_cli.results import source as description
 from avis_cli.results.run_length import RunLength
+from avis_cli.results.saving import Saving
 from avis_cli.results.source import ModelInfo, Source
 from avis_cli.version import __version__
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
     from supervision import Detections
 
 FORMAT = "avis-tracks"
@@ -51,6 +51,9 @@ class Track:
     score: float
     masks: Sequence[RunLength | None]
     sounding: list[tuple[float, float]] = field(default_factory=list)
+
+    is_class: ClassVar[bool] = False
+    """Whether it stands for all that sounds of its category, and needs no number beside the name."""
 
     def __post_init__(self) -> None:
         # numbers arrive from array libraries; plain ones make equality and JSON exact
@@ -120,7 +123,7 @@ class TokenFrame:
 
 
 @dataclass(frozen=True)
-class ClipResult:
+class ClipResult(Saving):
     """Everything known about a clip.
 
     ``source``: the clip; ``model``: the network and its settings; ``categories``: (id, name) of all the model knows;
@@ -255,48 +258,6 @@ class ClipResult:
             tracker_id=np.array([track.id for track in tracks], dtype=np.int64),
             data={"class_name": np.array([track.label for track in tracks], dtype=np.str_)},
         )
-
-    def save(self, folder: PathLike, video: PathLike | None = None, **more: Any) -> None:
-        """Write ``tracks.json`` and ``masks/`` to a new ``folder``, and where the clip is known, or given as ``video``,
-        ``overlay.mp4`` and ``report.html``: what ``avis segment`` writes.
-
-        ``more``: ``only`` (some of these), ``overwrite=True`` for a folder that has results, ``progress``, ``warn``,
-        and the drawing settings of ``avis segment`` (``style="outline"``). Raises OutputError, MediaError or
-        UsageError.
-        """
-        import avis_cli
-
-        avis_cli.save_result(self, folder, video, **more)
-
-    def render(self, path: PathLike, video: PathLike | None = None, **more: Any) -> None:
-        """Write the overlay, an MP4 file, to ``path``. ``video``: the clip, where it is not known or has moved.
-
-        ``more``: ``overwrite``, ``progress``, ``warn``, and the drawing settings of ``avis render``. Raises
-        OutputError, MediaError, UsageError, or AnnotationError for a clip of another size.
-        """
-        import avis_cli
-
-        avis_cli.render_result(self, path, video, **more)
-
-    def export(self, format: str, path: PathLike, video: PathLike | None = None, **more: Any) -> None:
-        """Write the file or folder ``path`` of another tool. ``format``: a name that ``avis export --to`` takes;
-        ``video``: the clip, for formats with pictures.
-
-        ``more``: ``overwrite``, ``progress``, ``warn``. Raises OutputError, MediaError or UsageError.
-        """
-        import avis_cli
-
-        avis_cli.export_result(self, format, path, video, **more)
-
-    def plot(self, time: float | None = None, video: PathLike | None = None, **settings: Any) -> Image:
-        """A picture (Pillow) to look at: without ``time`` who sounds when, with it the masks at ``time`` seconds, over
-        the clip where it is known, or given as ``video``.
-
-        ``settings``: the drawing settings of ``avis segment``. Raises UsageError, MediaError or AnnotationError.
-        """
-        import avis_cli
-
-        return avis_cli.plot_result(self, time, video, **settings)
 
     def _require_frame(self, index: int) -> None:
         count = len(self.times)

@@ -23,6 +23,17 @@ def as_kept(masks: Masks) -> Masks:
     return masks if isinstance(masks, DiskBackedMasks) else list(masks)
 
 
+def spans(masks: Masks, times: Sequence[float], end: float) -> list[tuple[float, float]]:
+    """Seconds (start, end) in which there is a mask, each of those at ``times`` up to the next, the last to ``end``."""
+    found: list[tuple[float, float]] = []
+    for first, last, mask in zip(times, [*times[1:], end], masks, strict=True):
+        if mask is not None and found and found[-1][1] == first:
+            found[-1] = (found[-1][0], last)
+        elif mask is not None:
+            found.append((first, last))
+    return found
+
+
 def read_masks(node: Node, height: int, width: int, length: int) -> list[RunLength | None]:
     """The ``length`` segmentations of a list, each null or a run length of ``height`` x ``width`` pixels.
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from avis_cli.errors import AnnotationError
 from avis_cli.files.json_file import read_json
 from avis_cli.files.strict_json import Node, parse
 from avis_cli.results import clip, semantic
@@ -32,6 +33,16 @@ def read_result(source: str | os.PathLike[str] | Mapping[str, Any]) -> Result:
     if kind.value != clip.FORMAT:
         kind.refuse(f'"{clip.FORMAT}" or "{semantic.FORMAT}"', hint="give a file that avis wrote")
     return ClipResult.from_node(top)
+
+
+def read_clip_result(path: str | os.PathLike[str]) -> ClipResult | SemanticResult:
+    """What a ``tracks.json`` or ``maps.json`` says. Raises AnnotationError as ``read_result``."""
+    result = read_result(path)
+    if isinstance(result, FrameResult):
+        raise AnnotationError(
+            "holds one frame of a stream", hint="give a tracks.json or maps.json", file=os.fspath(path)
+        )
+    return result
 
 
 def _top(source: str | os.PathLike[str] | Mapping[str, Any]) -> Node:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,9 @@ from avis_cli.files.json_file import read_json
 from avis_cli.files.strict_json import Node, parse
 from avis_cli.results import masks, notebook, run_length
 from avis_cli.results import source as description
+from avis_cli.results.clip import ClipResult, Track
 from avis_cli.results.masks import Masks
+from avis_cli.results.saving import Saving
 from avis_cli.results.source import ModelInfo, Source
 from avis_cli.version import __version__
 
@@ -29,11 +31,13 @@ VERSION = 1
 @dataclass(frozen=True)
 class ClassMap:
     """Where one class is seen sounding. ``category_id``, ``label``: its number and name; ``masks``: one COCO run length
-    (size [H, W] in pixels of the upright frame) per mask frame, None where the class has no pixel."""
+    (size [H, W] in pixels of the upright frame) per mask frame, None where the class has no pixel; ``score``: mean
+    probability of its pixels, 0 to 1, None where that is not known."""
 
     category_id: int
     label: str
     masks: Masks
+    score: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "masks", masks.as_kept(self.masks))
@@ -52,18 +56,26 @@ class ClassMap:
         return {
             "category_id": self.category_id,
             "category": self.label,
+            **({} if self.score is None else {"score": self.score}),
             "segmentations": list(self.masks),
             "areas": self.areas,
         }
 
 
 @dataclass(frozen=True)
-class SemanticResult:
+class ClassTrack(Track):
+    """A class as a track, for whatever draws and lists tracks; its id is that of its category."""
+
+    is_class: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class SemanticResult(Saving):
     """The class maps of a clip.
 
     ``source``: the clip; ``model``: the network and its settings; ``categories``: (id, name) of all the model knows,
     ids from 1; ``times``: seconds from the clip's first frame, one per mask frame, rising; ``maps``: one for each class
-    that is present, in rising id; ``tool``, ``options``: as a ``ClipResult`` has them.
+    that is present, in rising id; ``tool``, ``options``, ``video``: as a ``ClipResult`` has them.
     """
 
     source: Source
@@ -73,6 +85,7 @@ class SemanticResult:
     maps: tuple[ClassMap, ...]
     tool: str = f"avis-cli {__version__}"
     options: Mapping[str, Any] | None = None
+    video: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "categories", tuple((int(id), name) for id, name in self.categories))
@@ -108,6 +121,26 @@ class SemanticResult:
             if mask is not None:
                 labels[run_length.decode(mask)] = map.category_id
         return labels
+
+    @cached_property
+    def tracks(self) -> tuple[Track, ...]:
+        """Each class as a track whose id is its category's, which sounds in the seconds in which it has pixels."""
+        bare = ClipResult(self.source, self.model, self.categories, self.times, ())
+        last = self.times[-1] if self.times else 0.0
+        end = max(last, min(bare.end, self.source.duration))
+        return tuple(
+            ClassTrack(
+                map.category_id, map.category_id, map.label, 1.0 if map.score is None else map.score, map.masks,
+                masks.spans(map.masks, self.times, end),
+            )
+            for map in self.maps
+        )  # fmt: skip
+
+    def as_tracks(self) -> ClipResult:
+        """The same with ``tracks`` in place of maps, for whatever takes a ``ClipResult``."""
+        return ClipResult(
+            self.source, self.model, self.categories, self.times, self.tracks, self.tool, self.options, video=self.video
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document as Python values, keys in the format's order."""
@@ -156,7 +189,8 @@ def _read_map(node: Node, categories: dict[int, str], source: Source, length: in
     category_id, label = description.read_category(node, categories)
     segmentations = masks.read_masks(node.key("segmentations"), source.height, source.width, length)
     masks.check_derived(node, "areas", segmentations, run_length.areas)
-    return ClassMap(category_id, label, segmentations)
+    score = node.key("score").number(0, 1) if node.has("score") else None
+    return ClassMap(category_id, label, segmentations, score)
 
 
 def _check_disjoint(node: Node, maps: list[ClassMap]) -> None:

@@ -22,7 +22,7 @@ def augmented(clip: RawClip, how: Augmentation, rng: np.random.Generator, other:
     if how.short_sides is not None:
         clip = _resized(clip, int(rng.integers(how.short_sides[0], how.short_sides[1] + 1)), how.long_side)
     if rng.random() < how.flip:
-        clip = replace(clip, frames=clip.frames[:, :, ::-1], masks=clip.masks[..., ::-1])
+        clip = _flipped(clip)
     if how.colour:
         clip = replace(clip, frames=_recoloured(clip.frames, how.colour, rng))
     chance = rng.random()
@@ -30,7 +30,18 @@ def augmented(clip: RawClip, how: Augmentation, rng: np.random.Generator, other:
         clip = _muted(clip, rng)
     elif chance < how.mute + how.swap and other is not None:
         clip = _swapped(clip, other)
-    return replace(clip, patches=_reheard(clip.patches, how, rng))
+    return replace(clip, patches=_reheard(clip.patches, how, rng), samples=_louder(clip.samples, how, rng))
+
+
+def _flipped(clip: RawClip) -> RawClip:
+    """Left and right change places, in the sound too."""
+    return replace(
+        clip,
+        frames=clip.frames[:, :, ::-1],
+        masks=clip.masks[..., ::-1],
+        samples=None if clip.samples is None else clip.samples[:, ::-1],
+        ignored=None if clip.ignored is None else clip.ignored[..., ::-1],
+    )
 
 
 def _recoloured(frames: NDArray[np.uint8], strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -65,6 +76,15 @@ def _reheard(patches: NDArray[np.float32], how: Augmentation, rng: np.random.Gen
     return patches
 
 
+def _louder(
+    samples: NDArray[np.float32] | None, how: Augmentation, rng: np.random.Generator
+) -> NDArray[np.float32] | None:
+    """Samples louder or softer; nothing is drawn where there are none."""
+    if samples is None or not how.gain:
+        return samples
+    return samples * np.float32(10.0 ** (rng.uniform(-how.gain, how.gain) / 20.0))
+
+
 def _muted(clip: RawClip, rng: np.random.Generator) -> RawClip:
     level = 0.0 if rng.random() < 0.3 else np.log(LOG_OFFSET)  # a missing sound, or digital silence
     return replace(
@@ -73,6 +93,7 @@ def _muted(clip: RawClip, rng: np.random.Generator) -> RawClip:
         sounding=np.zeros_like(clip.sounding),
         tags=np.zeros_like(clip.tags),
         annotated=None,
+        samples=None if clip.samples is None else np.zeros_like(clip.samples),
     )
 
 
@@ -82,7 +103,7 @@ def _swapped(clip: RawClip, other: RawClip) -> RawClip:
     if len(other.patches) != len(clip.patches) or any(other.tags[:, category].any() for category in seen):
         return clip
     silent = np.zeros_like(clip.sounding)
-    return replace(clip, patches=other.patches, tags=other.tags, sounding=silent, annotated=None)
+    return replace(clip, patches=other.patches, samples=other.samples, tags=other.tags, sounding=silent, annotated=None)
 
 
 def _cropped(clip: RawClip, rng: np.random.Generator) -> RawClip:
@@ -97,6 +118,7 @@ def _cropped(clip: RawClip, rng: np.random.Generator) -> RawClip:
         masks=masks,
         sounding=clip.sounding & masks.any(axis=(2, 3)),
         annotated=clip.counts,
+        ignored=None if clip.ignored is None else clip.ignored[:, window[0], window[1]],
     )
 
 
@@ -113,4 +135,8 @@ def _resized(clip: RawClip, short: int, long: int) -> RawClip:
     for o, t in zip(*np.nonzero(clip.masks.any(axis=(2, 3))), strict=True):
         masks[o, t] = cv2.resize(clip.masks[o, t].astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     sounding = clip.sounding & masks.any(axis=(2, 3))
-    return replace(clip, frames=frames, masks=masks, sounding=sounding, annotated=clip.counts)
+    ignored = None
+    if clip.ignored is not None:
+        marks = [cv2.resize(mark.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) for mark in clip.ignored]
+        ignored = np.stack(marks).astype(bool)
+    return replace(clip, frames=frames, masks=masks, sounding=sounding, annotated=clip.counts, ignored=ignored)

@@ -5,11 +5,12 @@ Letters: B clips, T token frames, O objects, K categories, H, W pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ from pycocotools import mask as coco
 from torch import Tensor
 
 from avis_cli.datasets.aviseg import TrainingClip, TrainingSplit
-from avis_cli.errors import AnnotationError, MediaError
+from avis_cli.errors import AnnotationError, MediaError, UsageError
 from avis_cli.media.clip_info import Waveform
 from avis_cli.media.waveform import read_sound
 from avis_cli.nn import audio
@@ -35,6 +36,10 @@ class RawClip:
     ``masks`` bool (O, T, H, W), visible pixels; ``sounding`` bool (O, T), heard and seen; ``tags`` bool (T, K), the
     categories that are heard, on screen or not; ``complete``: whether silent objects are marked too; ``annotated``
     (T,): how many objects sounded and were seen before the clip was cropped, None where it was not.
+
+    For networks of class maps: ``samples`` float32 (T, channels, N), the sound itself at 16 kHz, None where only
+    ``patches`` are wanted; ``ignored`` bool (T, H, W): pixels whose truth is not known; ``labelled`` (T,): which frames
+    have a truth; None for none and for all.
     """
 
     frames: NDArray[np.uint8]
@@ -45,6 +50,9 @@ class RawClip:
     tags: NDArray[np.bool_]
     complete: bool
     annotated: NDArray[np.int64] | None = None
+    samples: NDArray[np.float32] | None = None
+    ignored: NDArray[np.bool_] | None = None
+    labelled: NDArray[np.bool_] | None = None
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -62,6 +70,9 @@ class RawClip:
             sounding=self.sounding[:, one],
             tags=self.tags[one],
             annotated=None if self.annotated is None else self.annotated[one],
+            samples=None if self.samples is None else self.samples[one],
+            ignored=None if self.ignored is None else self.ignored[one],
+            labelled=None if self.labelled is None else self.labelled[one],
         )
 
 
@@ -81,15 +92,41 @@ class ClipSource(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class SampleForm:
+    """Samples at 16 kHz as a network of class maps hears them: ``channels``; ``seconds`` from ``before`` seconds before
+    the frame on."""
+
+    channels: int
+    seconds: float
+    before: float
+
+    @classmethod
+    def of(cls, config: Any) -> SampleForm | None:
+        """What the network of a configuration hears, None if it does not hear samples."""
+        if getattr(config, "hears", None) != "samples":
+            return None
+        return cls(config.sound_channels, config.sound_seconds, config.sound_before)
+
+
 class FolderSource:
     """The JPEG and WAV files of a split. ``short_side``: pixels that larger frames are reduced to, None to keep their
-    size; ``fps``: annotated frames per second of sound."""
+    size; ``fps``: annotated frames per second of sound; ``samples``: the form of those that are read with them, None
+    for none. Raises UsageError for two channels, which these files do not have."""
 
-    def __init__(self, entries: TrainingSplit, *, short_side: int | None = None, fps: int = 1) -> None:
+    def __init__(
+        self, entries: TrainingSplit, *, short_side: int | None = None, fps: int = 1, samples: SampleForm | None = None
+    ) -> None:
+        if samples is not None and samples.channels != 1:
+            raise UsageError(
+                f"{samples.channels} channels of sound, of data whose sound has one",
+                hint="train on a VPO layout, whose sounds have a position",
+            )
         self.categories = entries.categories
         self._clips = entries.clips
         self._short_side = short_side
         self._fps = fps
+        self._samples = samples
 
     def __len__(self) -> int:
         return len(self._clips)
@@ -114,7 +151,7 @@ class FolderSource:
                     masks[o, t] = _resized_mask(coco.decode(mask), size)
         return RawClip(
             frames=np.stack([self._picture(entry, frame, size) for frame in frames]),
-            patches=_patches(str(entry.sound), tuple(frames), self._fps),
+            patches=patches_of(str(entry.sound), tuple(frames), self._fps),
             categories=np.array([item.category for item in shown], dtype=np.int64),
             masks=masks,
             sounding=np.array([[item.sounding[frame] for frame in frames] for item in shown], dtype=bool).reshape(
@@ -122,6 +159,7 @@ class FolderSource:
             ),
             tags=heard,
             complete=entry.complete,
+            samples=None if self._samples is None else samples_of(str(entry.sound), frames, self._fps, self._samples),
         )
 
     def _size(self, entry: TrainingClip) -> tuple[int, int]:
@@ -150,6 +188,50 @@ class FolderSource:
         return np.ascontiguousarray(image[..., ::-1])
 
 
+class DelayedSound:
+    """``source`` as an online network meets it: each frame with the sound of ``frames`` token frames before. What is to
+    be told stays what sounds from the frame on, of which the end of that sound gives notice; nothing is to be told
+    where the sound would lie before the clip, which is silence."""
+
+    def __init__(self, source: ClipSource, frames: int) -> None:
+        self.categories = source.categories
+        self._source, self._frames = source, frames
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def length(self, clip: int) -> int:
+        """Token frames of a clip."""
+        return self._source.length(clip)
+
+    def read(self, clip: int, frames: Sequence[int]) -> RawClip:
+        """The given frames of a clip."""
+        before = [frame - self._frames for frame in frames]
+        clip_now = self._source.read(clip, frames)
+        heard = self._source.read(clip, [max(frame, 0) for frame in before]).patches
+        begun = np.array([frame >= 0 for frame in before])
+        silence = np.float32(math.log(audio.LOG_OFFSET))
+        return replace(
+            clip_now,
+            patches=np.where(begun[:, None, None], heard, silence),
+            sounding=clip_now.sounding & begun,
+            tags=clip_now.tags & begun[:, None],
+        )
+
+
+def hearing(source: ClipSource, lookahead: float, fps: int) -> ClipSource:
+    """``source`` for a network whose frame at t hears the second [t - 1 + ``lookahead``, t + ``lookahead``), of data
+    that has the second from t on with it. Raises UsageError for a lookahead that is between two token frames."""
+    # as the decimals say: 0.7 is no binary fraction
+    frames = (1 - Fraction(str(lookahead))) * fps
+    if frames.denominator != 1:
+        raise UsageError(
+            f"a sound_lookahead of {lookahead:g} s at {fps} token frames a second",
+            hint="take one that is a whole number of token frames less than a second",
+        )
+    return DelayedSound(source, int(frames)) if frames else source
+
+
 def _resized_mask(mask: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.bool_]:
     if mask.shape == size:
         return mask.astype(bool)
@@ -161,12 +243,31 @@ def _waveform(path: str) -> Waveform:
     return read_sound(path)
 
 
-def _patches(path: str, frames: tuple[int, ...], fps: int) -> NDArray[np.float32]:
+def patches_of(path: str, frames: Sequence[int], fps: int | Fraction) -> NDArray[np.float32]:
+    """Log-mel of the second of a WAV that each frame begins, (T, 96, 64); ``fps``: frames in a second of it."""
     sound = _waveform(path)
     rate = sound.sample_rate
     whole = audio.pad_to_one_window(torch.from_numpy(sound.samples), rate)
-    windows = audio.token_windows(whole, rate, [Fraction(frame, fps) for frame in frames])
+    windows = audio.token_windows(whole, rate, [frame / Fraction(fps) for frame in frames])
     return audio.log_mel_patches(windows, rate).numpy()
+
+
+def samples_of(path: str, frames: Sequence[int], fps: int, form: SampleForm) -> NDArray[np.float32]:
+    """(T, 1, N): silent before the sound begins and after its end."""
+    whole, length = _whole_samples(path), round(form.seconds * audio.SAMPLE_RATE)
+    pieces = np.zeros((len(frames), 1, length), np.float32)
+    for piece, frame in zip(pieces, frames, strict=True):
+        first = round((frame / fps - form.before) * audio.SAMPLE_RATE)
+        here = whole[max(first, 0) : max(first + length, 0)]
+        piece[0, max(-first, 0) : max(-first, 0) + len(here)] = here
+    return pieces
+
+
+@lru_cache(maxsize=4)
+def _whole_samples(path: str) -> NDArray[np.float32]:
+    sound = _waveform(path)
+    resampled: NDArray[np.float32] = audio.resample(torch.from_numpy(sound.samples)[None], sound.sample_rate)[0].numpy()
+    return resampled
 
 
 def collate(clips: Sequence[RawClip], *, divisor: int, stride: int = 1) -> ClipBatch:
@@ -197,7 +298,34 @@ def collate(clips: Sequence[RawClip], *, divisor: int, stride: int = 1) -> ClipB
         annotated=torch.from_numpy(np.stack([clip.counts for clip in clips])),
     )
     patches = torch.from_numpy(np.stack([clip.patches for clip in clips]))
-    return ClipBatch(torch.from_numpy(frames), patches, targets)
+    return ClipBatch(
+        torch.from_numpy(frames), patches, targets, samples=_stacked([clip.samples for clip in clips]),
+        ignored=_ignored(clips, height, width), labelled=_labelled(clips),
+    )  # fmt: skip
+
+
+def _stacked(arrays: Sequence[NDArray[Any] | None]) -> Tensor | None:
+    held = [array for array in arrays if array is not None]
+    return torch.from_numpy(np.stack(held)) if len(held) == len(arrays) else None
+
+
+def _labelled(clips: Sequence[RawClip]) -> Tensor | None:
+    """Which frames have a truth (B, T), None if all have."""
+    if all(clip.labelled is None for clip in clips):
+        return None
+    known = [np.ones(len(clip.frames), bool) if clip.labelled is None else clip.labelled for clip in clips]
+    return torch.from_numpy(np.stack(known))
+
+
+def _ignored(clips: Sequence[RawClip], height: int, width: int) -> Tensor | None:
+    """Pixels without a truth (B, T, H, W), the padding of smaller clips among them; None if there are none."""
+    if all(clip.ignored is None and clip.frames.shape[1:3] == (height, width) for clip in clips):
+        return None
+    ignored = np.ones((len(clips), len(clips[0].frames), height, width), bool)
+    for b, clip in enumerate(clips):
+        h, w = clip.frames.shape[1:3]
+        ignored[b, :, :h, :w] = False if clip.ignored is None else clip.ignored
+    return torch.from_numpy(ignored)
 
 
 def _covered(masks: Tensor, stride: int) -> Tensor:

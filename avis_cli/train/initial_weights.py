@@ -15,6 +15,7 @@ from avis_cli.hub import weights_file
 from avis_cli.inference.loading import load_model
 from avis_cli.models import Preset, find_preset
 from avis_cli.models.description import describe
+from avis_cli.models.system import MapConfig
 from avis_cli.nn import vggish
 from avis_cli.nn.vggish import load_vggish
 from avis_cli.train.train_request import TrainRequest
@@ -38,7 +39,9 @@ def start(request: TrainRequest, categories: tuple[str, ...]) -> Start:
     model's name or file). Raises UsageError for a preset that is unknown, weights of another one, and where VGGish's
     are needed and neither given nor among those of ``init``."""
     found = find_preset(request.preset)
-    preset = Preset(found.system, replace(found.config, categories=categories))
+    # a map of one class is that of all that sounds, whatever the data tells apart
+    is_binary = isinstance(found.config, MapConfig) and found.config.binary
+    preset = found if is_binary else Preset(found.system, replace(found.config, categories=categories))
     config = preset.config
     torch.manual_seed(request.seed)
     network = preset.system.build(config)
@@ -47,15 +50,19 @@ def start(request: TrainRequest, categories: tuple[str, ...]) -> Start:
         audio_network = load_vggish(weights_file.read(request.vggish)[0])
     if request.init is not None:
         given = load_model(request.init)
-        if given.config.name != config.name:
+        training, fresh = preset.system.training(), network.state_dict()
+        other = given.config.name != config.name
+        if other and find_preset(given.config.name).system.family not in training.starts_from:
             raise UsageError(
                 f"the weights {request.init} are {given.config.name}, not {config.name}",
                 hint=f"give --preset {given.config.name}",
             )
-        known, heads = given.config.categories, preset.system.training().class_heads
+        known, heads = given.config.categories, training.class_heads
         tensors = dict(given.network.state_dict())
         if known != categories:
-            tensors |= refitted(heads, tensors, network.state_dict(), known, categories)
+            tensors |= refitted(heads, tensors, fresh, known, categories)
+        if other:
+            tensors = training.taken_over(tensors, fresh)
         preset.system.load(network, tensors)
         audio_network = audio_network or given.vggish
     if config.audio == "vggish" and audio_network is None:
@@ -88,13 +95,13 @@ def refitted(
     return tensors
 
 
-def save_model(path: Path, start: Start, network: nn.Module, *, gate: float | None, source: str, half: bool) -> None:
+def save_model(
+    path: Path, start: Start, network: nn.Module, *, constants: Mapping[str, Any], source: str, half: bool
+) -> None:
     """Write ``network``, which began as ``start``, as a weights file that every command takes as ``--model``, with the
-    audio network it was trained with if it has no encoder of its own. ``gate``: the threshold to be kept with it, None
-    for the preset's; ``half``: as float16; ``source``: where the weights come from."""
-    config = start.preset.config
-    if gate is not None:
-        config = replace(config, gate_threshold=gate)
+    audio network it was trained with if it has no encoder of its own. ``constants``: fields of the configuration that
+    were fitted, to be kept with it; ``half``: as float16; ``source``: where the weights come from."""
+    config = replace(start.preset.config, **constants)
     tensors: dict[str, Tensor] = dict(network.state_dict())
     if start.audio_network is not None:
         tensors |= {vggish.PREFIX + name: tensor for name, tensor in start.audio_network.state_dict().items()}

@@ -196,6 +196,7 @@ def learning_rate(state: RunState, share: float) -> float:
         highest=recipe.learning_rate,
         warmup_steps=recipe.warmup_steps,
         final=recipe.final_rate,
+        schedule=recipe.schedule,
     )
 
 

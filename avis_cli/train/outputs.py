@@ -16,6 +16,7 @@ from avis_cli.train.clips import ClipSource
 from avis_cli.train.initial_weights import NAME, PRETRAINED, Start, save_model
 from avis_cli.train.run_state import RunState
 from avis_cli.train.validate import GATES, METRICS, Validation, ValidationRequest
+from avis_cli.train.validate_maps import MapValidation
 from avis_cli.version import __version__
 
 BETWEEN_CLIPS = 40  # of a validation during the run; the one at the end sees all
@@ -59,7 +60,8 @@ class RunOutputs:
         found = self._validate(state, None, GATES)
         self._save(state.network, found)
         if found is not None:
-            _write_json(self.out / "scores.json", {**found.scores, "instances": found.numbers()})
+            kind = "maps" if isinstance(found, MapValidation) else "instances"
+            _write_json(self.out / "scores.json", {**found.scores, kind: found.numbers()})
         _write_json(
             self.out / "run.json",
             {
@@ -70,11 +72,14 @@ class RunOutputs:
                 "steps": state.step,
                 "minutes": round(state.elapsed / 60.0, 2),
                 "gate_threshold": None if found is None else found.gate,
+                "constants": _constants(found),
                 "recipe": self.record.recipe.to_dict(),
             },
         )
 
-    def _validate(self, state: RunState, clips: int | None, gates: tuple[float, ...]) -> Validation | None:
+    def _validate(
+        self, state: RunState, clips: int | None, gates: tuple[float, ...]
+    ) -> Validation | MapValidation | None:
         if self.source is None:
             return None
         network = state.network
@@ -87,15 +92,22 @@ class RunOutputs:
         self.on_note(f"validation on {count} clips after step {state.step}: {found.summary()}")
         return found
 
-    def _save(self, network: Any, found: Validation | None, name: str = NAME) -> None:
+    def _save(self, network: Any, found: Validation | MapValidation | None, name: str = NAME) -> None:
         save_model(
             self.out / name,
             self.start,
             network,
-            gate=None if found is None else found.gate,
+            constants=_constants(found),
             source=f"trained by avis-cli {__version__} on {self.record.data}, seed {self.record.seed}",
             half=self.record.recipe.saved_half,
         )
+
+
+def _constants(found: Validation | MapValidation | None) -> dict[str, float]:
+    """Fields of the configuration that validation chose."""
+    if found is None:
+        return {}
+    return {**found.constants, **({} if found.gate is None else {"gate_threshold": found.gate})}
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """A split packed into a few memory-mapped files, so that reading clips costs training next to nothing.
 
-``frames.u8`` (pixels of all frames), ``masks.u8`` (one bit a pixel), ``patches.f16`` (log-mel), ``tags.u8`` and
-``index.json``, which says where each clip lies. A pack belongs to the annotation files it was made from.
+``frames.u8`` (pixels of all frames), ``masks.u8`` (one bit a pixel), ``patches.f16`` (log-mel), ``samples.f16`` where
+the clips have any, ``tags.u8`` and ``index.json``, which says where each clip lies. A pack belongs to the annotation
+files it was made from.
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ from avis_cli.files.atomic import output_tree
 from avis_cli.progress import Progress, silent
 from avis_cli.train.clips import ClipSource, RawClip
 
-VERSION = 1
+VERSION = 2
 PATCH = (96, 64)
 FRAMES, MASKS, PATCHES, TAGS, INDEX = "frames.u8", "masks.u8", "patches.f16", "tags.u8", "index.json"
+SAMPLES = "samples.f16"  # sums of sounds are louder than full scale
 
 
 @dataclass(frozen=True)
 class _Place:
     """Where a clip lies. ``frame``: number of its first frame; ``pixel``: offset of its first byte in ``frames.u8``;
-    ``rows``: per object and frame the offset of its mask in ``masks.u8``, -1 where it is not seen."""
+    ``rows``: per object and frame the offset of its mask in ``masks.u8``, -1 where it is not seen; ``ignored``: of each
+    frame that of the pixels whose truth is not known, None if there are none; ``labelled``: which frames have a truth,
+    None for all."""
 
     frame: int
     pixel: int
@@ -40,6 +44,8 @@ class _Place:
     sounding: list[list[bool]]
     rows: list[list[int]]
     complete: bool
+    ignored: list[int] | None
+    labelled: list[bool] | None
 
 
 class PackedSource:
@@ -53,6 +59,8 @@ class PackedSource:
         self._masks = _opened(folder / MASKS, np.uint8, in_memory)
         self._patches = _opened(folder / PATCHES, np.float16, in_memory).reshape(-1, *PATCH)
         self._tags = _opened(folder / TAGS, np.uint8, in_memory).reshape(-1, len(self.categories))
+        form = index.get("samples")  # channels, and samples of a frame
+        self._samples = None if form is None else _opened(folder / SAMPLES, np.float16, in_memory).reshape(-1, *form)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -70,13 +78,9 @@ class PackedSource:
         wanted = np.asarray(frames)
         shown = [o for o, rows in enumerate(place.rows) if any(rows[frame] >= 0 for frame in frames)]
         masks = np.zeros((len(shown), len(frames), *size), dtype=bool)
-        packed = -(-place.height * place.width // 8)
         for o, item in enumerate(shown):
             for t, frame in enumerate(frames):
-                row = place.rows[item][frame]
-                if row >= 0:
-                    bits = np.unpackbits(self._masks[row : row + packed], count=place.height * place.width)
-                    masks[o, t] = bits.reshape(size)
+                masks[o, t] = self._mask(place, place.rows[item][frame])
         sounding = np.array([[place.sounding[item][frame] for frame in frames] for item in shown], dtype=bool)
         return RawClip(
             frames=pictures[wanted],
@@ -86,7 +90,20 @@ class PackedSource:
             sounding=sounding.reshape(len(shown), len(frames)),
             tags=self._tags[place.frame + wanted].astype(bool),
             complete=place.complete,
+            samples=None if self._samples is None else self._samples[place.frame + wanted].astype(np.float32),
+            ignored=None
+            if place.ignored is None
+            else np.stack([self._mask(place, place.ignored[frame]) for frame in frames]),
+            labelled=None if place.labelled is None else np.array(place.labelled)[wanted],
         )
+
+    def _mask(self, place: _Place, row: int) -> NDArray[np.bool_]:
+        """Pixels (H, W) of a row, none for -1."""
+        pixels = place.height * place.width
+        if row < 0:
+            return np.zeros((place.height, place.width), bool)
+        bits = np.unpackbits(self._masks[row : row + -(-pixels // 8)], count=pixels)
+        return bits.reshape(place.height, place.width).astype(bool)
 
 
 def _opened(path: Path, kind: type[np.generic], in_memory: bool) -> NDArray[Any]:
@@ -131,11 +148,13 @@ def fingerprint(files: Sequence[Path], settings: str) -> str:
 
 def _write(source: ClipSource, folder: Path, fingerprint: str, on_progress: Progress) -> None:
     places: list[dict[str, Any]] = []
+    form: tuple[int, ...] | None = None
     with (
         open(folder / FRAMES, "wb") as frames,
         open(folder / MASKS, "wb") as masks,
         open(folder / PATCHES, "wb") as patches,
         open(folder / TAGS, "wb") as tags,
+        open(folder / SAMPLES, "wb") as samples,
     ):
         first = 0
         for clip in range(len(source)):
@@ -150,14 +169,23 @@ def _write(source: ClipSource, folder: Path, fingerprint: str, on_progress: Prog
                 sounding=raw.sounding.tolist(),
                 rows=_write_masks(masks, raw.masks),
                 complete=raw.complete,
+                ignored=None if raw.ignored is None else _write_masks(masks, raw.ignored[None])[0],
+                labelled=None if raw.labelled is None else raw.labelled.tolist(),
             )
             places.append(vars(place))
             frames.write(raw.frames.tobytes())
             patches.write(raw.patches.astype(np.float16).tobytes())
             tags.write(raw.tags.astype(np.uint8).tobytes())
+            if raw.samples is not None:
+                form = raw.samples.shape[1:]
+                samples.write(raw.samples.astype(np.float16).tobytes())
             first += len(raw.frames)
             on_progress("packing clips", clip + 1, len(source))
-    index = {"fingerprint": fingerprint, "categories": list(source.categories), "clips": places}
+    if form is None:
+        (folder / SAMPLES).unlink()
+    index: dict[str, Any] = {"fingerprint": fingerprint, "categories": list(source.categories), "clips": places}
+    if form is not None:
+        index["samples"] = list(form)
     (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 

@@ -131,7 +131,7 @@ def _as_mask(mask: RunLength | None) -> Mask | None:
     return None if mask is None else {"size": mask["size"], "counts": mask["counts"].encode("ascii")}
 
 
-def _encoded(mask: NDArray[np.bool_]) -> Mask | None:
+def encoded_mask(mask: NDArray[np.bool_]) -> Mask | None:
     return dict(coco.encode(np.asfortranarray(mask, dtype=np.uint8))) if mask.any() else None
 
 
@@ -176,7 +176,7 @@ def predict(
 def silent_objects(clip: RawClip) -> list[list[Mask | None]]:
     """Per object the masks by frame where it is seen and not heard, as far as the clip knows them."""
     unheard = clip.masks & ~clip.sounding[:, :, None, None]
-    return [[_encoded(mask) for mask in track] for track in unheard] if clip.complete else []
+    return [[encoded_mask(mask) for mask in track] for track in unheard] if clip.complete else []
 
 
 def truth_of(clip: RawClip, number: int) -> Video:
@@ -184,7 +184,9 @@ def truth_of(clip: RawClip, number: int) -> Video:
     length, height, width = clip.frames.shape[:3]
     tracks = []
     for o, category in enumerate(clip.categories):
-        masks = [_encoded(mask) if here else None for mask, here in zip(clip.masks[o], clip.sounding[o], strict=True)]
+        masks = [
+            encoded_mask(mask) if here else None for mask, here in zip(clip.masks[o], clip.sounding[o], strict=True)
+        ]
         if any(mask is not None for mask in masks):
             areas = [None if mask is None else float(coco.area(mask)) for mask in masks]
             tracks.append(TruthTrack(1000 * (number + 1) + o, int(category) + 1, False, areas, masks))

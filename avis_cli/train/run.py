@@ -9,13 +9,12 @@ from pathlib import Path
 
 import torch
 
-from avis_cli.datasets.aviseg import SplitPaths, read_training_split
 from avis_cli.errors import AnnotationError, OutputError, UsageError
 from avis_cli.files import partial
 from avis_cli.inference.devices import choose_device
 from avis_cli.models import find_preset
 from avis_cli.progress import Progress, silent
-from avis_cli.train.clips import ClipSource, FolderSource
+from avis_cli.train.clips import ClipSource, SampleForm, hearing
 from avis_cli.train.distributed import Processes, joined
 from avis_cli.train.initial_weights import NAME, PRETRAINED, start
 from avis_cli.train.loop import LoopEvents, LoopSettings, TrainingLoop
@@ -23,6 +22,7 @@ from avis_cli.train.outputs import RunOutputs, TrainingRecord
 from avis_cli.train.pack import PackedSource, fingerprint, fits_in_memory, packed
 from avis_cli.train.run_state import CHECKPOINT, RunState
 from avis_cli.train.sampler import Sampler
+from avis_cli.train.sources import annotations_of, has_split, open_source
 from avis_cli.train.train_request import TrainRequest
 
 
@@ -32,6 +32,7 @@ def train(
     """Train, and leave ``model.safetensors``, ``scores.json`` (with a validation split), ``log.csv`` and ``run.json``
     in ``request.out``. Returns the weights file; raises an AvisError for data, weights or settings that cannot be."""
     _prepare_folder(request)
+    training, recipe = find_preset(request.preset).system.training(), request.recipe
     with joined(choose_device(request.device)) as processes:
         if not processes.is_first:
             on_progress, on_note = silent, _ignored
@@ -43,7 +44,6 @@ def train(
                 file=request.data / f"{request.split}.json",
             )
         validation = _source(request, request.val_split, processes, on_progress)
-        training, recipe = find_preset(request.preset).system.training(), request.recipe
         begin = start(request, source.categories)
         learner = training.learner(begin.network, recipe, begin.audio_network).to(processes.device)
         state = RunState.fresh(training, learner, recipe)
@@ -102,20 +102,27 @@ def _prepare_folder(request: TrainRequest) -> None:
 
 def _source(request: TrainRequest, split: str, processes: Processes, on_progress: Progress) -> ClipSource | None:
     """A split's clips, None if the data has no such split. The first process packs, the others wait for it."""
-    paths = SplitPaths.of(request.data, split)
-    if not paths.truth.exists():
+    if not has_split(request.data, split):
         return None
+    paths = annotations_of(request.data, split)
     sides = request.recipe.augmentation.short_sides
     side = None if sides is None else sides[1]
+    config = find_preset(request.preset).config
+    lookahead = find_preset(request.preset).system.training().sound_lookahead(config)
+    samples = SampleForm.of(config)
+
+    def opened() -> ClipSource:
+        return open_source(request.data, split, config, short_side=side)
+
     if not request.pack:
-        return FolderSource(read_training_split(request.data, split), short_side=side)
-    folder, mark = request.out / "cache" / split, fingerprint([paths.truth, paths.objects], f"short side {side}")
+        return hearing(opened(), lookahead, config.fps)
+    form = samples or getattr(config, "sound_step", None)
+    how = f"short side {side}" if form is None else f"short side {side}, {form}"
+    folder, mark = request.out / "cache" / split, fingerprint(paths, f"{how}, {split}" if len(paths) == 1 else how)
     if processes.is_first:
-        packed(
-            lambda: FolderSource(read_training_split(request.data, split), short_side=side), folder, mark, on_progress
-        )
+        packed(opened, folder, mark, on_progress)
     processes.wait()
-    return PackedSource(folder, in_memory=fits_in_memory(folder, processes.count))
+    return hearing(PackedSource(folder, in_memory=fits_in_memory(folder, processes.count)), lookahead, config.fps)
 
 
 def _loop_settings(request: TrainRequest, processes: Processes) -> LoopSettings:

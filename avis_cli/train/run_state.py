@@ -13,7 +13,7 @@ from avis_cli.errors import UsageError, WeightsError
 from avis_cli.files.atomic import output_file
 from avis_cli.files.checksum import HashedWriter, sha256_of_rest
 from avis_cli.models.training import Learner, Recipe, Training
-from avis_cli.train.optimizer import MovingAverage, adamw
+from avis_cli.train.optimizer import MovingAverage, optimizer_of
 
 CHECKPOINT = "checkpoint.pt"
 _MAGIC = b"avis train checkpoint 2\n"  # then the payload's SHA-256 in hexadecimal, a line's end, and the payload
@@ -42,7 +42,7 @@ class RunState:
         """The state before the first step."""
         groups = training.parameter_groups(learner, recipe)
         average = MovingAverage(learner.network, recipe.ema) if recipe.ema else None
-        return cls(learner, recipe, adamw(groups, recipe.learning_rate), average)
+        return cls(learner, recipe, optimizer_of(groups, recipe.learning_rate), average)
 
     @property
     def network(self) -> Any:

@@ -4,8 +4,8 @@ shows: whether two sounding instances of one category become two tracks, and sil
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,13 @@ from scipy.optimize import linear_sum_assignment
 from avis_cli.datasets.tracks import Dataset, Mask, PredictedTrack, TruthTrack, Video
 from avis_cli.evaluate.instances.scores import evaluate_dataset
 from avis_cli.evaluate.report.scores_file import document_of
-from avis_cli.inference.protocols import ClipModel
+from avis_cli.inference.model import Model
 from avis_cli.models.training import AudioAblation, Metrics
 from avis_cli.progress import Progress, silent
 from avis_cli.train.clips import ClipSource
 from avis_cli.train.predict import Predicted, predict
+from avis_cli.train.predict_online import fit_gate, observe
+from avis_cli.train.validate_maps import MapValidation, validate_maps
 
 GATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)  # thresholds that are tried
 OVERLAP = 0.5  # IoU above which a track, or a silent object, counts as found
@@ -29,7 +31,8 @@ OVERLAP = 0.5  # IoU above which a track, or a silent object, counts as found
 class Validation:
     """Scores of one network on one split. ``gate``: the threshold they belong to, None without a gate; percent, None
     where undefined; ``twins``: of the clips with several sounding instances of a category, those with all tracked;
-    ``suppressed``: of the silent visible objects, those left without a mask; ``scores``: everything, as scores.json."""
+    ``suppressed``: of the silent visible objects, those left without a mask; ``scores``: everything, as scores.json;
+    ``constants``: fields of the configuration that were fitted to the split, to be kept with the weights."""
 
     gate: float | None
     fsla: float | None
@@ -38,6 +41,7 @@ class Validation:
     twins: float | None
     suppressed: float | None
     scores: dict[str, Any]
+    constants: Mapping[str, float] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, float]:
         """What the log keeps."""
@@ -67,14 +71,29 @@ class ValidationRequest:
     gates: tuple[float, ...] = GATES
 
 
-def validate_instances(model: ClipModel, request: ValidationRequest, on_progress: Progress = silent) -> Validation:
+def validate_instances(model: Model, request: ValidationRequest, on_progress: Progress = silent) -> Validation:
     """The metrics of tracks in whole clips."""
     predicted = predict(model, request.source, request.clips, request.audio, on_progress)
     return best_gate(predicted, request.gates) if model.config.gate else validate(predicted, None)
 
 
-METRICS: dict[Metrics, Callable[[ClipModel, ValidationRequest, Progress], Validation]] = {
+def validate_online(model: Model, request: ValidationRequest, on_progress: Progress = silent) -> Validation:
+    """The metrics of tracks that an online network finds frame by frame, its gate fitted to the clips first."""
+    seen = observe(model, request.source, request.clips, request.audio, on_progress)
+    constants = fit_gate(seen)
+    found = [validate_dataset(seen.dataset(gate, **constants), seen.silent, gate) for gate in request.gates]
+    best = max(found, key=lambda validation: validation.fsla or 0.0)
+    return replace(best, constants=constants)
+
+
+def _maps(model: Model, request: ValidationRequest, on_progress: Progress = silent) -> MapValidation:
+    return validate_maps(model, request.source, request.clips, request.audio, on_progress)
+
+
+METRICS: dict[Metrics, Callable[[Model, ValidationRequest, Progress], Validation | MapValidation]] = {
     "instances": validate_instances,
+    "online": validate_online,
+    "maps": _maps,
 }
 """How the networks of a system are validated, by what its ``Training.metrics`` says."""
 

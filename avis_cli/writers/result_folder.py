@@ -19,7 +19,7 @@ from avis_cli.errors import OutputError
 from avis_cli.files.atomic import output_tree, prepare_tree
 
 MANIFEST = ".avis.json"
-RESULTS = frozenset({"overlay.mp4", "masks", "tracks.json", "report.html", MANIFEST})
+RESULTS = frozenset({"overlay.mp4", "masks", "tracks.json", "maps.json", "report.html", "recording.mp4", MANIFEST})
 _BYSTANDERS = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what file managers leave in any folder they show
 
 

@@ -61,10 +61,11 @@ class TimelineLayout:
 
 
 def track_name(track: Track) -> str:
-    """``person 2``: one short line, whatever text the category's name is."""
+    """``person 2``, a class just ``person``: one short line, whatever text the category's name is."""
     label = " ".join(track.label.encode("utf-8", "replace").decode("utf-8").split())
     printable = "".join(letter for letter in label if letter.isprintable())
-    return f"{printable if len(printable) <= _MAX_LETTERS else printable[: _MAX_LETTERS - 1] + '…'} {track.id}"
+    short = printable if len(printable) <= _MAX_LETTERS else printable[: _MAX_LETTERS - 1] + "…"
+    return short if track.is_class else f"{short} {track.id}"
 
 
 def drawing_scale(width: int, height: int) -> float:

@@ -14,15 +14,13 @@ from torch import Tensor
 
 from avis_cli.inference.model import Model
 from avis_cli.inference.segment_clip import THRESHOLD
+from avis_cli.inference.sort import Box
 from avis_cli.models.avism.network import Avism
 from avis_cli.models.tokens import FrameTokens, TrackQueries
 from avis_cli.models.training import AudioAblation
 from avis_cli.results import run_length
 from avis_cli.train.clips import RawClip
 from avis_cli.train.predict import AblatedModel, candidates_of
-
-Box = NDArray[np.float64]
-"""Left, top, right and bottom in pixels, (4,)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,30 +65,35 @@ def write_initial_weights(full: Path, runs: Path, seed: int) -> Path:
         runs.mkdir(parents=True, exist_ok=True)
         with output_file(path, overwrite=True, remedy="choose another folder") as part:
             save_model(
-                part, Start(preset, network, None), network, gate=None, source=f"maps of {full.name}", half=False
+                part, Start(preset, network, None), network, constants={}, source=f"maps of {full.name}", half=False
             )
     return path
 
 
-def row_request(data: Path, runs: Path, name: str, steps: int) -> TrainRequest:
+def row_request(shared: Runs, name: str) -> TrainRequest:
     """The training of one row."""
-    row, out = TRAINED_ROWS[name], runs / name
+    row, out = TRAINED_ROWS[name], shared.runs / name
     recipe = chosen_recipe(PRESET, without=row.without, given=True)
     return TrainRequest(
-        data, PRESET, out, recipe, Budget(steps), init=str(initial_weights(runs, row.seed)), seed=row.seed,
-        device="cpu", resume=(out / CHECKPOINT).exists(), pace=Pace(checkpoint=50),
+        shared.data, PRESET, out, recipe, Budget(shared.steps), init=str(initial_weights(shared.runs, row.seed)),
+        seed=row.seed, device=shared.device, precision=shared.precision, pack=shared.pack, workers=shared.workers,
+        resume=(out / CHECKPOINT).exists(), pace=Pace(checkpoint=50),
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Runs:
     """What all rows share. ``data``: folder with the clips; ``runs``: where their folders lie; ``full``: the bundled
-    weights; ``steps`` of each."""
+    weights; ``steps`` of each; ``device``, ``precision``, ``pack`` and ``workers`` as in a `TrainRequest`."""
 
     data: Path
     runs: Path
     full: Path
     steps: int
+    device: str = "cpu"
+    precision: str = "auto"
+    pack: bool = True
+    workers: int = 0
 
     def train(self, name: str, on_progress: Progress = silent, on_note: Callable[[str], None] = print) -> Path:
         """Train a row of ``TRAINED_ROWS`` unless its weights are there; a stopped training goes on where it was.
@@ -98,8 +103,9 @@ class Runs:
         weights = self.runs / name / NAME
         if not weights.exists():
             write_initial_weights(self.full, self.runs, TRAINED_ROWS[name].seed)
-            self._share_packed_clips(name)
-            train(row_request(self.data, self.runs, name, self.steps), on_progress=on_progress, on_note=on_note)
+            if self.pack:
+                self._share_packed_clips(name)
+            train(row_request(self, name), on_progress=on_progress, on_note=on_note)
         return weights
 
     def _share_packed_clips(self, name: str) -> None:

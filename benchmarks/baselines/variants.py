@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from avis_cli.datasets.tracks import Category, Dataset, Mask
 from avis_cli.inference.model import Model
+from avis_cli.inference.sort import linked_by_sort
 from avis_cli.models.training import AudioAblation
 from avis_cli.progress import Progress, silent
 from avis_cli.train.clips import ClipSource, RawClip
@@ -14,7 +15,6 @@ from avis_cli.train.predict import predict, silent_objects, truth_of
 from avis_cli.train.validate import Validation, validate_dataset
 from baselines.detections import Detection, detect
 from baselines.linking import Trail, as_tracks, linked_by_appearance
-from baselines.sort import linked_by_sort
 
 Linker = Callable[[list[list[Detection]]], list[Trail]]
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ablations
 import numpy as np
 import pytest
 import torch
@@ -26,10 +27,11 @@ from avis_cli.inference.loading import load_model
 from avis_cli.models.avism.recipe import TINY, AvismRecipe
 
 BUNDLED = ROOT / "weights" / "avism-tiny.safetensors"
+SHARED = Runs(Path("world"), Path("runs"), BUNDLED, 7)
 
 
 def recipe_of(name: str) -> AvismRecipe:
-    recipe = row_request(Path("world"), Path("runs"), name, 7).recipe
+    recipe = row_request(SHARED, name).recipe
     assert isinstance(recipe, AvismRecipe)
     return recipe
 
@@ -37,7 +39,7 @@ def recipe_of(name: str) -> AvismRecipe:
 @pytest.mark.parametrize("name", TRAINED_ROWS)
 def test_rows_differ_in_what_their_name_says_alone(name: str) -> None:
     part, _, seed = name.rpartition("-")
-    request, recipe = row_request(Path("world"), Path("runs"), name, 7), recipe_of(name)
+    request, recipe = row_request(SHARED, name), recipe_of(name)
     assert request.seed == int(seed)
     assert (recipe.hears, recipe.fuses) == {
         "full": (True, True),
@@ -159,3 +161,16 @@ def test_the_interval_is_that_of_the_clips() -> None:
     assert high == pytest.approx(30 + 1.96 * spread, abs=2.5)
     again = resampled(evaluation.videos, evaluation.categories, 400, 0)
     assert np.array_equal(samples, again), "the same seed draws the same clips"
+
+
+def test_where_and_how_rows_are_trained_is_what_was_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[Runs] = []
+    monkeypatch.setattr(Runs, "train", lambda self, name: asked.append(self))
+    options = ["--device", "cuda:1", "--precision", "fp32", "--no-pack", "--workers", "3", "--steps", "9"]
+    command = ["ablations.py", "train", "world", str(tmp_path), "full-1", "--full", str(BUNDLED), *options]
+    monkeypatch.setattr("sys.argv", command)
+    ablations.main()
+    assert asked == [Runs(Path("world"), tmp_path, BUNDLED, 9, "cuda:1", "fp32", pack=False, workers=3)]
+    request = row_request(asked[0], "full-1")
+    assert (request.device, request.precision, request.pack, request.workers) == ("cuda:1", "fp32", False, 3)
+    assert request.budget.steps == 9

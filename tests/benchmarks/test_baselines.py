@@ -7,11 +7,11 @@ import pytest
 import torch
 from baselines.detections import Detection, detect
 from baselines.linking import Trail, as_tracks, linked_by_appearance
-from baselines.sort import BoxFilter, box_iou, linked_by_sort
 from pycocotools import mask as coco
 
 from avis_cli.datasets.synth.clips import make_clip
 from avis_cli.inference.model import Model
+from avis_cli.inference.sort import BoxFilter, box_iou, linked_by_sort
 from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.avism.system import build
 from avis_cli.models.training import AudioAblation

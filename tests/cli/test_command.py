@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
+from paths import ROOT
 from typer.main import get_command
 
 from avis_cli.cli.command import GENERAL, ONLY, panels_of
@@ -126,3 +128,19 @@ def test_a_name_that_is_like_none_is_told_all(capsys: pytest.CaptureFixture[str]
     err = capsys.readouterr().err
     assert "no model called 'yolo'; there are avism-tiny, " in err
     assert "meant" not in err
+
+
+def test_every_option_says_its_name() -> None:
+    """Typer 0.27 names an option that says none after its metavar: ``--DEVICE``."""
+    for command in COMMANDS.values():
+        for parameter in getattr(command, "params", []):
+            for name in (*parameter.opts, *parameter.secondary_opts):
+                assert name == name.lower() or len(name) == 2, f"{command.name}: {name}"
+    files = sorted((ROOT / "avis_cli" / "cli").glob("*.py"))
+    made = [call for file in files for call in ast.walk(ast.parse(file.read_text("utf-8"))) if _makes_option(call)]
+    assert len(made) > 50
+    assert not [ast.unparse(call) for call in made if not call.args]
+
+
+def _makes_option(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "typer.Option"

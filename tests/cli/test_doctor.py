@@ -88,6 +88,21 @@ def test_a_missing_package(sound: None, capsys: pytest.CaptureFixture[str], monk
     assert failing_lines(capsys) == ["FAIL  pycocotools    not installed; pip install pycocotools"]
 
 
+def test_opencv_for_machines_without_a_screen_is_opencv_too(
+    sound: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "opencv-python":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "5.0" if name == "opencv-python-headless" else original(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert main(["doctor"]) == 0
+    assert "ok    opencv-python-headless 5.0\n" in capsys.readouterr().out
+
+
 def test_missing_encoders(sound: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from avis_cli.media import encode
 

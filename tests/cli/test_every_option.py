@@ -46,6 +46,8 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name in ("gt.json", "pred.json", "tracks.json", "videos/there.json"):
         (folder / name).write_text("[]")
     names = {"CLIP": "clip.mp4", "SOUND": "clip.mp4", "VIDEOS": "videos", "FRAMES": "frames", "GT": "gt.json"}
+    (folder / "maps").mkdir()
+    names |= {"LABELS": "gt.json", "MAPS": "maps"}
     names |= {"PRED": "pred.json", "TRACKS": "tracks.json", "OUT": "out", "OUT.mp4": "out.mp4", "OUT.json": "out.json"}
     return {word: str(folder / name) for word, name in names.items()}
 
@@ -57,21 +59,29 @@ def _idle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def nothing(*_: Any, **__: Any) -> Any:
         return tmp_path
 
+    def no_pictures(*_: Any) -> Any:
+        return SimpleNamespace(categories={})
+
     def module(name: str) -> Any:
         return importlib.import_module(f"avis_cli.{name}")
 
     result = SimpleNamespace(source=SimpleNamespace(width=64, height=48, exact_rate=Fraction(5), file="clip.mp4"))
     report = SimpleNamespace(failed=0, total=1, summary=list)
-    clip = module("results.clip").ClipResult
-    monkeypatch.setattr(clip, "read", lambda *_: result)
+    monkeypatch.setattr(module("results.reader"), "read_clip_result", lambda *_: result)
     segment, synth, hub = module("cli.segment"), module("cli.synth"), module("hub.lookup")
     for home, name in (
-        (segment, "_one"), (synth, "_write"), (synth, "_write_preview"), (synth, "_print_stats"),
-        (module("writers.overlay"), "overlay_clip"), (module("cli.export"), "_write"),
-        (module("cli.evaluate"), "score_files"), (module("cli.weights"), "_record"), (module("train.run"), "train"),
-        (module("hub.publish"), "export"),
+        (segment, "_one"), (synth, "_write"), (synth, "_write_maps"), (synth, "_write_preview"),
+        (synth, "_print_stats"), (synth, "_write_stills"),
+        (module("writers.overlay"), "overlay_clip"), (module("outputs"), "drawn_result"),
+        (module("cli.export"), "_write"), (module("cli.evaluate"), "score_files"),
+        (module("cli.evaluate"), "score_map_files"), (module("cli.evaluate_maps"), "score_model"),
+        (module("batch.model_choice"), "load"), (module("cli.weights"), "_record"),
+        (module("train.run"), "train"), (module("cli.vpo"), "_build"), (module("datasets.vpo_catalogue"), "read_map"),
+        (module("hub.publish"), "export"), (module("cli.stream"), "_run"),
     ):  # fmt: skip
         monkeypatch.setattr(home, name, nothing)
+    monkeypatch.setattr(module("datasets.vpo_catalogue"), "read_pictures", no_pictures)
+    monkeypatch.setattr(module("cli.evaluate_data").DataRun, "is_semantic", lambda run: run.data.name == "maps")
     monkeypatch.setattr(segment, "_several", lambda *_: report)
     monkeypatch.setattr(segment, "write_run_index", nothing)
     monkeypatch.setattr(segment, "_dry_run", lambda *_: 0)
@@ -82,6 +92,8 @@ def _idle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     )
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a clip")))
     monkeypatch.chdir(tmp_path)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def run(words: list[str], material: dict[str, str], capfd: pytest.CaptureFixture[str]) -> tuple[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from export_examples import ODD_NAME, dots, named
@@ -17,6 +18,8 @@ from avis_cli.errors import OutputError
 from avis_cli.export.export_request import Request
 from avis_cli.export.formats import FORMATS, export
 from avis_cli.results.clip import ClipResult, Track
+from avis_cli.results.palette import voc_palette
+from avis_cli.results.semantic import ClassMap, SemanticResult
 from avis_cli.writers.style import track_colour
 
 OVERLAPPING = boxes_result(8, 6, [[(0, 0, 4, 4), None], [(2, 2, 8, 6), (1, 1, 2, 2)]], times=(0.0, 1.0))
@@ -154,3 +157,89 @@ def test_empty_clips_and_odd_names(tmp_path: Path, name: str) -> None:
     else:
         assert files == ["instances/labels.txt", "instances_txt/a_b _.tar.txt"]
         assert len((tmp_path / "out/instances/labels.txt").read_text().splitlines()) == 2
+
+
+# --- voc and label-video
+
+
+def test_voc_images_hold_classes_and_objects_in_vocs_colours(tmp_path: Path) -> None:
+    first, second = OVERLAPPING.tracks
+    of_two = dataclasses.replace(
+        OVERLAPPING, tracks=(first, dataclasses.replace(second, category_id=2, label="drum")),
+        categories=((1, "person"), (2, "drum")),
+    )  # fmt: skip
+    export(tmp_path / "out", of_two, FORMATS["voc"])
+    image = Image.open(tmp_path / "out" / "SegmentationClass" / "000000.png")
+    assert image.mode == "P"
+    assert labels(tmp_path / "out" / "SegmentationClass" / "000000.png")[5, 7] == 2
+    assert image.convert("RGB").getpixel((7, 5)) == (0, 128, 0)
+    assert image.convert("RGB").getpixel((0, 0)) == (128, 0, 0)
+    assert labels(tmp_path / "out" / "SegmentationObject" / "000001.png").max() == 2
+    assert (tmp_path / "out" / "labels.txt").read_text().splitlines() == ["0 background", "1 person", "2 drum"]
+    assert (tmp_path / "out" / "ImageSets" / "Segmentation" / "clip.txt").read_text() == "000000\n000001\n"
+
+
+def test_vocs_colours() -> None:
+    palette = voc_palette()
+    known = {0: (0, 0, 0), 1: (128, 0, 0), 3: (128, 128, 0), 8: (64, 0, 0), 15: (192, 128, 128), 255: (224, 224, 192)}
+    assert {index: tuple(palette[index].tolist()) for index in known} == known
+
+
+def test_voc_refuses_categories_that_are_void_to_its_readers(tmp_path: Path) -> None:
+    (track,) = boxes_result(8, 6, [[(0, 0, 4, 4)]]).tracks
+    far = dataclasses.replace(
+        boxes_result(8, 6, [[(0, 0, 4, 4)]]), tracks=(dataclasses.replace(track, category_id=255),)
+    )
+    with pytest.raises(OutputError, match="category 255"):
+        export(tmp_path / "out", far, FORMATS["voc"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_label_video_keeps_every_number_and_time(tmp_path: Path) -> None:
+    result = dataclasses.replace(OVERLAPPING, times=(0.0, 1.234))
+    for name in ("one.mkv", "two.mkv"):
+        export(tmp_path / name, result, FORMATS["label-video"])
+    assert (tmp_path / "one.mkv").read_bytes() == (tmp_path / "two.mkv").read_bytes()
+    with av.open(str(tmp_path / "one.mkv")) as container:
+        frames = list(container.decode(video=0))
+    assert [round(frame.time, 3) for frame in frames] == [0.0, 1.234]
+    for index, frame in enumerate(frames):
+        np.testing.assert_array_equal(frame.to_ndarray(), result.frame(index))
+
+
+# --- class maps
+
+
+def class_maps() -> SemanticResult:
+    categories = ((3, "dog"), (7, "owl"))
+    maps = tuple(ClassMap(*known, track.masks, 0.9) for known, track in zip(categories, APART, strict=True))
+    return SemanticResult(OVERLAPPING.source, OVERLAPPING.model, categories, OVERLAPPING.times, maps)
+
+
+APART = boxes_result(8, 6, [[(0, 0, 4, 4), None], [(4, 2, 8, 6), (1, 1, 2, 2)]], times=(0.0, 1.0)).tracks
+
+
+@pytest.mark.parametrize(("name", "image"), [("voc", "SegmentationClass/000000.png"), ("label-video", None)])
+def test_class_maps_keep_the_numbers_of_their_classes(tmp_path: Path, name: str, image: str | None) -> None:
+    export(tmp_path / "out.mkv", class_maps(), FORMATS[name])
+    if image is not None:
+        assert set(np.unique(labels(tmp_path / "out.mkv" / image))) == {0, 3, 7}
+        assert not (tmp_path / "out.mkv" / "SegmentationObject").exists()
+        return
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        first = next(container.decode(video=0)).to_ndarray()
+    np.testing.assert_array_equal(first, class_maps().frame(0))
+
+
+@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if not form.of_maps])
+def test_formats_about_single_objects_refuse_class_maps(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match=f"class maps cannot be written as {name}"):
+        export(tmp_path / "out", class_maps(), FORMATS[name])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_classes_have_no_number_beside_their_name(tmp_path: Path) -> None:
+    export(tmp_path / "who.srt", class_maps(), FORMATS["srt"])
+    text = (tmp_path / "who.srt").read_text()
+    assert "dog" in text
+    assert "dog 3" not in text

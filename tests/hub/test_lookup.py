@@ -176,12 +176,14 @@ def test_released_weights_that_are_nowhere_say_what_to_do_by_hand() -> None:
             with pytest.raises(WeightsError) as caught:
                 resolve(name)
             assert "not on this machine" in caught.value.headline
-            where = "https://1drv.ms/" if name.startswith("avism") else "https://drive.google.com/"
+            system = name.split("-")[0]
+            homes = {"avism": "https://1drv.ms/", "acvis": "https://drive.google.com/"}
+            where = homes.get(system, "https://github.com/")
             download_it, import_it, use_it = caught.value.steps
             assert download_it.startswith(f"download {entry.released} from {where}")
             assert f"`avis weights import {entry.released}`" in import_it
-            # AVISM hears through VGGish, whose weights are a file of their own
-            assert ("VGGish" in import_it) == name.startswith("avism")
+            # these hear through VGGish, whose weights are a file of their own
+            assert ("VGGish" in import_it) == (system in ("avism", "tpavi"))
             assert f"--model {name}`" in use_it
 
 

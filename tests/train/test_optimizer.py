@@ -13,12 +13,12 @@ from avis_cli.models.avism.config import PRESETS
 from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.system import build
 from avis_cli.models.training import ParameterGroup
-from avis_cli.train.optimizer import MovingAverage, adamw, clip_gradients, rate_at, set_rate
+from avis_cli.train.optimizer import MovingAverage, clip_gradients, optimizer_of, rate_at, set_rate
 
 
 def test_each_group_moves_at_its_factor_of_the_rate() -> None:
     slow, fast = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
-    optimizer = adamw([ParameterGroup([slow], 0.1, 0.0), ParameterGroup([fast], 1.0, 0.5)], 1.0)
+    optimizer = optimizer_of([ParameterGroup([slow], 0.1, 0.0), ParameterGroup([fast], 1.0, 0.5)], 1.0)
     set_rate(optimizer, 1e-3)
     assert [group["lr"] for group in optimizer.param_groups] == [pytest.approx(1e-4), pytest.approx(1e-3)]
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.0, 0.5]

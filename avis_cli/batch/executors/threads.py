@@ -21,7 +21,7 @@ from avis_cli.batch.job import Job, Outcome, RunSettings, concerns_all
 from avis_cli.batch.steps import JobSteps, PreparedJob
 
 if TYPE_CHECKING:
-    from avis_cli.results.clip import ClipResult
+    from avis_cli.outputs import AnyResult
     from avis_cli.writers.result_folder import ResultFolder
 
 
@@ -115,7 +115,7 @@ class _Threads:
                 raise
 
     def _finish(
-        self, prepared: PreparedJob, folder: ResultFolder, partial: Path, result: ClipResult, stack: ExitStack
+        self, prepared: PreparedJob, folder: ResultFolder, partial: Path, result: AnyResult, stack: ExitStack
     ) -> None:
         with stack:  # ends with the folder complete, or gone
             self._unwanted.check()
@@ -123,7 +123,7 @@ class _Threads:
         self._events.outcome(self._steps.done(prepared, result))
 
     def _finish_behind(
-        self, prepared: PreparedJob, folder: ResultFolder, partial: Path, result: ClipResult, stack: ExitStack
+        self, prepared: PreparedJob, folder: ResultFolder, partial: Path, result: AnyResult, stack: ExitStack
     ) -> None:
         try:
             try:

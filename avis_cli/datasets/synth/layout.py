@@ -17,7 +17,7 @@ import numpy as np
 from avis_cli.datasets.aviseg import SplitPaths, picture_name
 from avis_cli.datasets.synth.annotations import ClipAnnotations, annotate, objects_file, truth_file
 from avis_cli.datasets.synth.clips import Split, SynthClip, check_request, clip_seed, make_clip
-from avis_cli.datasets.synth.mix import write_wave
+from avis_cli.datasets.wave_file import write_wave
 from avis_cli.errors import OutputError, UsageError
 from avis_cli.files.atomic import output_file, output_tree
 from avis_cli.progress import Progress, silent

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import math
-import wave
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from avis_cli.datasets.synth.scenes import OffScreenSource, Scene, SceneObject, stream
 from avis_cli.datasets.synth.voices import Samples, fade_in_out, noise, sample_count, sample_times, voice
 from avis_cli.media.clip_info import SAMPLE_RATE
-
-
-def write_wave(path: Path, waveform: NDArray[np.float32]) -> None:
-    """16 bit mono at 16 kHz; ``waveform`` (N,) in -1..1."""
-    pcm = np.rint(np.clip(waveform, -1, 1) * 32767).astype("<i2")
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes(pcm.tobytes())
-
 
 _FADE = (0.015, 0.05)  # seconds of fade in and out at the borders of an interval
 

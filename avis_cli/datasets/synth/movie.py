@@ -9,8 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from avis_cli.datasets.synth.clips import SynthClip
-from avis_cli.datasets.synth.mix import write_wave
 from avis_cli.datasets.synth.render_frames import SceneRenderer
+from avis_cli.datasets.wave_file import write_wave
 from avis_cli.media import encode
 from avis_cli.media.clip_info import SAMPLE_RATE, AudioInfo, ClipInfo, Frame
 

@@ -10,12 +10,14 @@ from collections.abc import Collection, Mapping
 from torch import Tensor
 
 from avis_cli.errors import WeightsError
+from avis_cli.models import checkpoint
 from avis_cli.models.acvis.config import PRESETS, AcvisConfig
 from avis_cli.models.acvis.network import Acvis
+from avis_cli.models.checkpoint import Naming
 from avis_cli.models.system import Match
-from avis_cli.models.two_level import checkpoint, names
-from avis_cli.models.two_level.checkpoint import Naming, derived_shapes
+from avis_cli.models.two_level import names
 from avis_cli.models.two_level.config import ResNetSizes
+from avis_cli.models.two_level.names import derived_shapes
 from avis_cli.nn.vggish import RELEASED_LAYERS
 
 PREFIX = "vita"

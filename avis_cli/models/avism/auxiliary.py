@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from avis_cli.models.avism.recipe import AvismRecipe
 from avis_cli.nn.clip_batch import ClipTargets
+from avis_cli.nn.sound_tags import TagLoss
 
 IGNORED = -1  # cells that nobody knows the category of
-POSITIVE_WEIGHT = 3.0  # of a category that is heard against one that is not: few are at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +39,6 @@ class FineLoss:
     category: Tensor
     centre: Tensor
     cue: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class TagLoss:
-    """Of the sound: the ``loss``, and the mean over categories of the share of sounding frames that are tagged."""
-
-    loss: Tensor
-    recall: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,21 +114,6 @@ class FineMap(nn.Module):
         owner = _owners(there).flatten(0, 1)  # (F, h, w)
         category = balanced_cross_entropy(cells[:, 3:], _categories(there, owner, self.categories))
         return FineLoss(category, _centre_loss(cells[:, :2], there, owner), _cue_loss(cells[:, 2], there, owner))
-
-
-class SoundTags(nn.Module):
-    """The categories that are heard in a frame's second, on screen or not."""
-
-    def __init__(self, audio_width: int, categories: int) -> None:
-        super().__init__()
-        self.tags = nn.Linear(audio_width, categories)
-
-    def forward(self, embeddings: Tensor, targets: ClipTargets) -> TagLoss:
-        """``embeddings`` (F, C), ``targets`` of the same F frames."""
-        heard: Tensor = self.tags(embeddings).float()
-        tags = targets.tags.flatten(0, 1)
-        loss = F.binary_cross_entropy_with_logits(heard, tags.float(), pos_weight=heard.new_tensor(POSITIVE_WEIGHT))
-        return TagLoss(loss, _recall(heard.detach(), tags))
 
 
 def at_size(targets: ClipTargets, size: tuple[int, int]) -> ClipTargets:
@@ -215,8 +192,3 @@ def _cue_loss(logits: Tensor, targets: ClipTargets, owner: Tensor) -> Tensor:
     judged = (owner >= 0) & shared.repeat_interleave(T, dim=0).gather(1, index).view_as(owner)
     each = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     return (each * judged).sum() / judged.sum().clamp(min=1)
-
-
-def _recall(logits: Tensor, tags: Tensor) -> Tensor:
-    found = ((logits > 0) & tags).sum(0).float() / tags.sum(0).clamp(min=1)
-    return found.sum() / tags.any(0).sum().clamp(min=1)

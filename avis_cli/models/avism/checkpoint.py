@@ -7,11 +7,13 @@ from collections.abc import Collection, Mapping
 from torch import Tensor
 
 from avis_cli.errors import WeightsError
+from avis_cli.models import checkpoint
 from avis_cli.models.avism.config import PRESETS, AvismConfig, SmallResNetSizes
 from avis_cli.models.avism.network import Avism
+from avis_cli.models.checkpoint import Naming
 from avis_cli.models.system import Match
-from avis_cli.models.two_level import checkpoint, names
-from avis_cli.models.two_level.checkpoint import Naming, derived_shapes
+from avis_cli.models.two_level import names
+from avis_cli.models.two_level.names import derived_shapes
 
 PREFIXES = {
     "avism-r50-in": "avism",

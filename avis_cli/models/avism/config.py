@@ -8,14 +8,12 @@ from typing import Any
 
 from avis_cli.models.two_level.config import (
     AVISEG_CATEGORIES,
+    SYNTHETIC_CATEGORIES,
     ResNetSizes,
     SmallResNetSizes,
     SwinSizes,
     TwoLevelConfig,
 )
-
-SYNTHETIC_CATEGORIES = ("bell", "drum", "bird", "car", "phone", "kettle", "trumpet", "robot", "clock", "cat")
-"""The 10 categories of the synthetic world."""
 
 
 @dataclass(frozen=True, kw_only=True)

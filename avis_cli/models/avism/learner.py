@@ -11,7 +11,7 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from avis_cli.models.avism.auxiliary import AuxiliaryLosses, CategoryMap, FineMap, SoundTags
+from avis_cli.models.avism.auxiliary import AuxiliaryLosses, CategoryMap, FineMap
 from avis_cli.models.avism.losses import AvismLoss, gate_loss, gate_values
 from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.recipe import AvismRecipe
@@ -21,6 +21,7 @@ from avis_cli.models.two_level.losses import both_levels
 from avis_cli.nn.clip_batch import ClipBatch, ClipTargets
 from avis_cli.nn.half_convolutions import HalfConvolutions
 from avis_cli.nn.pixel_decoder import PixelFeatures
+from avis_cli.nn.sound_tags import SoundTags
 
 
 class AvismLearner(Learner):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from avis_cli.nn.layers import CrossAttentionBlock, HeadSizes, TransformerSizes
+from avis_cli.nn.layers import CrossAttentionBlock, HeadSizes
 from avis_cli.nn.masked_decoder import MaskedDecoder, MaskedDecoderLayer
 
 
@@ -30,22 +30,6 @@ class AudioFusion(nn.Module):
         seen = [block(heard, level, level, query_position) for block, level in zip(self.blocks, levels, strict=True)]
         out: Tensor = self.outward(torch.cat(seen, dim=-1))
         return out
-
-
-class HearingDecoderLayer(MaskedDecoderLayer):
-    """A decoder layer that is reminded of the frame's audio before it looks."""
-
-    def __init__(self, sizes: TransformerSizes, audio_width: int) -> None:
-        super().__init__(sizes)
-        self.audio_projection = nn.Linear(audio_width, sizes.width)
-        self.audio_norm = nn.LayerNorm(sizes.width)
-
-    def forward(
-        self, x: Tensor, query_position: Tensor, key: Tensor, value: Tensor, allowed: Tensor, audio: Tensor
-    ) -> Tensor:
-        """As ``MaskedDecoderLayer``, with the audio added to each query first."""
-        x = self.audio_norm(x + self.audio_projection(audio)[:, None])
-        return super().forward(x, query_position, key, value, allowed, audio)
 
 
 class Localizer(MaskedDecoder):

@@ -8,16 +8,15 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from avis_cli.models.avism import checkpoint
-from avis_cli.models.avism.audio_encoder import AudioEncoder
 from avis_cli.models.avism.config import PRESETS, AvismConfig
 from avis_cli.models.avism.learner import AvismLearner
-from avis_cli.models.avism.localizer import AudioFusion, HearingDecoderLayer, Localizer
+from avis_cli.models.avism.localizer import AudioFusion, Localizer
 from avis_cli.models.avism.network import Avism
 from avis_cli.models.avism.recipe import PARTS, RECIPES, RELEASED, AvismRecipe
 from avis_cli.models.system import Kind, Match, System
 from avis_cli.models.training import AudioAblation, Training
-from avis_cli.models.two_level.build import build_encoder, build_tracker, head_sizes, layer_sizes
-from avis_cli.nn.masked_decoder import MaskedDecoderLayer
+from avis_cli.models.two_level.build import build_decoder_layers, build_encoder, build_tracker, head_sizes
+from avis_cli.nn.audio_encoder import AudioEncoder
 from avis_cli.nn.pixel_decoder import PixelDecoder
 
 
@@ -51,11 +50,7 @@ def build(config: AvismConfig) -> Avism:
 
 
 def _localizer(config: AvismConfig) -> Localizer:
-    sizes = layer_sizes(config)
-    layers: list[MaskedDecoderLayer] = [
-        HearingDecoderLayer(sizes, config.audio_width) if config.audio_in_every_layer else MaskedDecoderLayer(sizes)
-        for _ in range(config.frame_layers)
-    ]
+    layers = build_decoder_layers(config, audio_in_every_layer=config.audio_in_every_layer)
     return Localizer(
         AudioFusion(config.audio_width, config.width, config.heads, PixelDecoder.LEVELS),
         layers,

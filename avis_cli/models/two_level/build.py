@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from torch import nn
 
-from avis_cli.models.two_level.config import BackboneSizes, ResNetSizes, SmallResNetSizes, TwoLevelConfig
+from avis_cli.models.two_level.config import (
+    BackboneSizes,
+    FrameStageConfig,
+    ResNetSizes,
+    SmallResNetSizes,
+    TwoLevelConfig,
+)
 from avis_cli.nn.layers import HeadSizes, TransformerSizes
+from avis_cli.nn.masked_decoder import HearingDecoderLayer, MaskedDecoderLayer
 from avis_cli.nn.pixel_decoder import PixelDecoder
 from avis_cli.nn.resnet import ResNet, SmallResNet
 from avis_cli.nn.swin import SwinTransformer
 from avis_cli.nn.tracker import Tracker, TrackerDepths
 
 
-def build_encoder(config: TwoLevelConfig) -> tuple[nn.Module, PixelDecoder]:
+def build_encoder(config: FrameStageConfig) -> tuple[nn.Module, PixelDecoder]:
     """Backbone and pixel decoder."""
     backbone, widths = _backbone(config.backbone)
     pixel_decoder = PixelDecoder(
@@ -50,11 +57,20 @@ def build_tracker(config: TwoLevelConfig) -> Tracker:
     )
 
 
-def layer_sizes(config: TwoLevelConfig) -> TransformerSizes:
+def build_decoder_layers(config: FrameStageConfig, *, audio_in_every_layer: bool) -> list[MaskedDecoderLayer]:
+    """Of the localizer."""
+    sizes = layer_sizes(config)
+    return [
+        HearingDecoderLayer(sizes, config.audio_width) if audio_in_every_layer else MaskedDecoderLayer(sizes)
+        for _ in range(config.frame_layers)
+    ]
+
+
+def layer_sizes(config: FrameStageConfig) -> TransformerSizes:
     """Of the layers of both levels."""
     return TransformerSizes(config.width, config.heads, config.feed_forward)
 
 
-def head_sizes(config: TwoLevelConfig) -> HeadSizes:
+def head_sizes(config: FrameStageConfig) -> HeadSizes:
     """Of the heads of both levels."""
     return HeadSizes(config.width, config.lateral_widths[0], config.mask_width, config.num_classes)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from avis_cli.errors import WeightsError
 from avis_cli.models.ranges import Range
-from avis_cli.models.system import ClipConfig, with_tuples
+from avis_cli.models.system import ClipConfig, InstanceConfig, with_tuples
 
 AVISEG_CATEGORIES = (
     "person", "violin", "guitar", "cello", "flute", "piano", "ukulele", "accordion", "guzheng", "clarinet", "cat",
@@ -16,6 +16,9 @@ AVISEG_CATEGORIES = (
     "trumpet", "lion", "bass", "erhu", "horse",
 )  # fmt: skip
 """The 26 categories of AVISeg in the order of its ids 1..26, spelled as there."""
+
+SYNTHETIC_CATEGORIES = ("bell", "drum", "bird", "car", "phone", "kettle", "trumpet", "robot", "clock", "cat")
+"""The 10 categories of the synthetic world."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +78,17 @@ class SwinSizes:
         )
 
 
-Config = TypeVar("Config", bound="TwoLevelConfig")
+Config = TypeVar("Config", bound="FrameStageConfig")
 BackboneSizes = ResNetSizes | SmallResNetSizes | SwinSizes
 _BACKBONES: dict[str, type[BackboneSizes]] = {sizes.kind: sizes for sizes in (ResNetSizes, SmallResNetSizes, SwinSizes)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoLevelConfig(ClipConfig):
-    """Sizes and constants of one network; the defaults are those of the released networks of AVISM.
+class FrameStageConfig(InstanceConfig):
+    """Sizes and constants of what looks at single frames; the defaults are those of the released networks of AVISM.
 
     Means and deviations of pixels are on the 0..255 scale of RGB.
     """
-
-    refinements: ClassVar[tuple[str, ...]] = ("aurora",)
 
     RANGES: ClassVar[Mapping[str, Range]] = {
         "pixel_mean": (-1000, 1000),
@@ -101,9 +102,6 @@ class TwoLevelConfig(ClipConfig):
         "mask_stride": (1, 32),
         "feed_forward": (1, 32_768),
         "frame_layers": (1, 64),
-        "tracker_self_layers": (0, 64),
-        "tracker_audio_layers": (0, 64),
-        "tracker_layers": (1, 64),
     }
 
     backbone: BackboneSizes
@@ -123,9 +121,6 @@ class TwoLevelConfig(ClipConfig):
 
     feed_forward: int = 2048
     frame_layers: int = 9
-    tracker_self_layers: int = 6
-    tracker_audio_layers: int = 6
-    tracker_layers: int = 3
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe form, read back by ``from_dict``."""
@@ -157,3 +152,20 @@ class TwoLevelConfig(ClipConfig):
             all(width % min(self.norm_groups, width // 4) == 0 for width in self.lateral_widths),
             "lateral_widths that are multiples of norm_groups",
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoLevelConfig(FrameStageConfig, ClipConfig):
+    """And of the tracker that reads the frames' tokens; the defaults are AVISM's here too."""
+
+    refinements: ClassVar[tuple[str, ...]] = ("aurora",)
+
+    RANGES: ClassVar[Mapping[str, Range]] = {
+        "tracker_self_layers": (0, 64),
+        "tracker_audio_layers": (0, 64),
+        "tracker_layers": (1, 64),
+    }
+
+    tracker_self_layers: int = 6
+    tracker_audio_layers: int = 6
+    tracker_layers: int = 3

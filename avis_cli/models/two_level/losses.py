@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from avis_cli.models.tokens import FramePredictions, TrackPredictions
-from avis_cli.models.two_level.recipe import TwoLevelRecipe
+from avis_cli.models.two_level.recipe import FrameStageRecipe, TwoLevelRecipe
 from avis_cli.nn.clip_batch import ClipTargets, frame_targets, video_targets
 from avis_cli.nn.set_losses import LevelLoss, count_objects, level_loss
 
@@ -37,12 +37,13 @@ def both_levels(
     frames: FramePredictions, tracks: TrackPredictions, targets: ClipTargets, recipe: TwoLevelRecipe
 ) -> BothLevels:
     """The losses of all predictions of both levels."""
-    frame_losses = _frame_level(frames, targets, recipe)
+    frame_losses = frame_level(frames, targets, recipe)
     track_losses = _video_level(tracks, targets, recipe)
     return BothLevels(frame_losses, track_losses, _similarity(tracks, targets, frame_losses, track_losses))
 
 
-def _frame_level(frames: FramePredictions, targets: ClipTargets, recipe: TwoLevelRecipe) -> list[LevelLoss]:
+def frame_level(frames: FramePredictions, targets: ClipTargets, recipe: FrameStageRecipe) -> list[LevelLoss]:
+    """The losses of every prediction of the localizer: the objects that sound in each frame."""
     wanted = frame_targets(targets)
     objects = count_objects(wanted)
     return [

@@ -158,3 +158,19 @@ def tracker_names(config: TwoLevelConfig, prefix: str) -> Names:
     yield from leaves(f"{ours}.token_similarity_head", f"{released}.sim_embed_frame", AFFINE)
     yield from leaves(f"{ours}.query_similarity_head", f"{released}.sim_embed_clip", AFFINE)
     yield from query_decoder(ours, f"{ours}.query_layers", released, config.tracker_layers)
+
+
+def derived_shapes(config: TwoLevelConfig, prefix: str) -> dict[str, tuple[int, ...]]:
+    """Tensors of a released checkpoint that are no weights, with their shapes: class weights of the training losses,
+    and tables that follow from the window size. ``prefix``: what the names of its video level begin with."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "criterion.empty_weight": (config.num_classes + 1,),
+        f"{prefix}_criterion.empty_weight": (config.num_classes + 1,),
+    }
+    if isinstance(config.backbone, SwinSizes):
+        cells = config.backbone.window**2
+        for stage, depth in enumerate(config.backbone.depths):
+            for block in range(depth):
+                name = f"backbone.layers.{stage}.blocks.{block}.attn.relative_position_index"
+                shapes[name] = (cells, cells)
+    return shapes

@@ -5,8 +5,6 @@ Shape letters: B clips, T frames, Q frame queries, N video queries, C channels, 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,23 +12,17 @@ from torch import Tensor, nn
 from avis_cli.errors import UsageError
 from avis_cli.models.tokens import FramePredictions, FrameTokens, TrackPredictions, TrackQueries, sounding
 from avis_cli.models.two_level.config import TwoLevelConfig
+from avis_cli.models.two_level.frame_stage import FrameStage
 from avis_cli.nn.counting import count_probabilities
 from avis_cli.nn.masked_decoder import MaskedDecoder
 from avis_cli.nn.pixel_decoder import PixelDecoder, PixelFeatures
 from avis_cli.nn.tracker import Tracker
 
 
-class TwoLevelNetwork(nn.Module, ABC):
-    """A localizer and a tracker on one pixel decoder (AVISM, Guo et al. 2025, section 4), passed in already built; what
-    makes the audio embeddings is a system's own.
+class TwoLevelNetwork(FrameStage):
+    """A localizer and a tracker on one pixel decoder (AVISM, Guo et al. 2025, section 4), passed in already built."""
 
-    Autocast's half precision is for the backbone and the pixel decoder, which have nine tenths of the products. In
-    ``localize``, ``track`` and ``mask_features`` the rest works in float32: there numbers become decisions (where a
-    query may look, which class it is, which cells are in a mask) that a rounding turns over.
-    """
-
-    pixel_mean: Tensor
-    pixel_std: Tensor
+    config: TwoLevelConfig
 
     def __init__(
         self,
@@ -40,41 +32,8 @@ class TwoLevelNetwork(nn.Module, ABC):
         localizer: MaskedDecoder,
         tracker: Tracker,
     ) -> None:
-        """``config`` is kept for those who use the network; the parts were built from it and never see it."""
-        super().__init__()
-        self.config = config
-        self.backbone = backbone
-        self.pixel_decoder = pixel_decoder
-        self.localizer = localizer
+        super().__init__(config, backbone, pixel_decoder, localizer)
         self.tracker = tracker
-        self.register_buffer("pixel_mean", torch.tensor(config.pixel_mean)[:, None, None], persistent=False)
-        self.register_buffer("pixel_std", torch.tensor(config.pixel_std)[:, None, None], persistent=False)
-
-    @property
-    def device(self) -> torch.device:
-        return self.pixel_mean.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the parameters; under autocast the work is done in autocast's."""
-        return self.pixel_mean.dtype
-
-    @property
-    def frames_per_pass(self) -> int:
-        """Frames that go through the backbone together: on a CPU more of them only leave the cache."""
-        return 1 if self.device.type == "cpu" else 8
-
-    @torch.no_grad()
-    def embed_log_mel(self, patches: Tensor) -> Tensor:
-        """Log-mel patches (T, 96, 64) -> embeddings (T, audio width), by the network's own audio network.
-
-        Raises UsageError where it has none and reads VGGish embeddings.
-        """
-        return self.encode_audio(patches.to(self.device, self.dtype)).float()
-
-    @abstractmethod
-    def encode_audio(self, log_mel: Tensor) -> Tensor:
-        """As ``embed_log_mel``, for training."""
 
     @torch.no_grad()
     def localize(self, frames: Tensor, audio: Tensor, *, frame_masks: bool = False) -> FrameTokens:
@@ -83,7 +42,7 @@ class TwoLevelNetwork(nn.Module, ABC):
         Each frame is its own: windows of a clip give what the clip would. ``frame_masks``: with the frame level's own
         mask embeddings, and the mask features of both levels.
         """
-        self._check_frames(frames)
+        self.check_frames(frames)
         if audio.shape != (len(frames), self.config.audio_width):
             raise UsageError(
                 f"audio embeddings of shape {tuple(audio.shape)}, expected {(len(frames), self.config.audio_width)}",
@@ -98,7 +57,7 @@ class TwoLevelNetwork(nn.Module, ABC):
         """As ``localize``, all in one pass."""
         features = self.features(frames)
         masks = self._mask_features(features, frame_masks)
-        with self._in_float32():
+        with self.in_float32():
             decoded = self.localizer(features, audio)
             state, count = decoded.queries[-1], decoded.count_logits
             return FrameTokens(
@@ -115,7 +74,7 @@ class TwoLevelNetwork(nn.Module, ABC):
     def mask_features(self, frames: Tensor, *, frame_masks: bool = False) -> Tensor:
         """Frames as for ``localize`` -> (T, M, h, w), for frames that need masks and no tokens; with ``frame_masks``
         (T, 2 M, h, w)."""
-        self._check_frames(frames)
+        self.check_frames(frames)
         parts = frames.split(self.frames_per_pass)
         return torch.cat([self._mask_features(self.features(part), frame_masks) for part in parts])
 
@@ -134,7 +93,7 @@ class TwoLevelNetwork(nn.Module, ABC):
             )
         queries, audio = queries.to(self.device, self.dtype), audio.to(self.device, self.dtype)
         heads = self.tracker
-        with self._in_float32():
+        with self.in_float32():
             states, token_similarity, heard = heads(queries[None], audio[None])
             state = states[-1][0]
             return TrackQueries(
@@ -149,22 +108,8 @@ class TwoLevelNetwork(nn.Module, ABC):
     @torch.no_grad()
     def sounding(self, tokens: FrameTokens, tracks: TrackQueries, queries: Tensor, classes: Tensor) -> Tensor:
         """How surely each track is heard in each token frame, 0..1: (K, T), as `tokens.sounding` says."""
-        with self._in_float32():
+        with self.in_float32():
             return sounding(tokens, tracks, queries, classes)
-
-    def features(self, frames: Tensor) -> PixelFeatures:
-        """Frames (B, 3, h, w), 0..255 -> PixelFeatures of the normalised frames, padded right and bottom with zeros;
-        in float32, whatever autocast made them in."""
-        out: PixelFeatures = self.pixel_decoder(self.maps(frames))
-        return out.float()
-
-    def maps(self, frames: Tensor) -> list[Tensor]:
-        """As ``features``, the backbone's maps only, finest first."""
-        x = (frames.to(self.device, self.dtype) - self.pixel_mean) / self.pixel_std
-        height, width = frames.shape[-2:]
-        divisor = self.config.size_divisor
-        out: list[Tensor] = self.backbone(F.pad(x, (0, -width % divisor, 0, -height % divisor)))
-        return out
 
     def forward(
         self, frames: Tensor, audio: Tensor, token_layers: int = 3, shifted: bool = False
@@ -210,21 +155,9 @@ class TwoLevelNetwork(nn.Module, ABC):
         return frame_predictions, track_predictions
 
     def _mask_features(self, features: PixelFeatures, frame_masks: bool) -> Tensor:
-        """Computed in float32, kept in autocast's element type: one rounding, and half the memory for each frame."""
-        device = self.device.type
-        kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.dtype
-        with self._in_float32():
+        kind = self.kept_type()
+        with self.in_float32():
             masks = self.tracker.mask_features(features.fine)
             if frame_masks:
                 masks = torch.cat([masks, self.localizer.mask_features(features)], dim=1)
             return masks.to(kind)
-
-    def _in_float32(self) -> torch.autocast:
-        return torch.autocast(self.device.type, enabled=False)
-
-    def _check_frames(self, frames: Tensor) -> None:
-        if frames.ndim != 4 or frames.shape[1] != 3 or frames.dtype != torch.uint8 or 0 in frames.shape:
-            raise UsageError(
-                f"frames of shape {tuple(frames.shape)} and type {frames.dtype}, expected (T, 3, h, w) of uint8",
-                hint="give RGB frames at network size",
-            )

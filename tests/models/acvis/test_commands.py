@@ -37,6 +37,12 @@ def _small_presets(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(PRESETS, name, small(name))
 
 
+def segment(clip: Path, **settings: Any) -> avis_cli.ClipResult:
+    found = avis_cli.segment(clip, **settings)
+    assert isinstance(found, avis_cli.ClipResult)
+    return found
+
+
 @functools.cache
 def published() -> bytes:
     """A checkpoint as the authors' program leaves it, its classes told apart boldly so that tracks come out."""
@@ -112,15 +118,15 @@ def test_segment_tells_tracks_and_counts(checkpoint: Path, clip: Path, tmp_path:
     assert [frame["time"] for frame in document["token_frames"]] == [0.0, 1.0, 2.0]
     assert all(sum(frame["count"]) == pytest.approx(1.0, abs=1e-5) for frame in document["token_frames"])
     result = avis_cli.read_result(path)
-    assert result == avis_cli.segment(clip, model=avis_cli.load_model(checkpoint), threshold=0.05)
+    assert result == segment(clip, model=avis_cli.load_model(checkpoint), threshold=0.05)
 
 
 def test_counts_do_not_depend_on_windows_and_mask_frames(checkpoint: Path, clip: Path) -> None:
     model = avis_cli.load_model(checkpoint)
-    plain = avis_cli.segment(clip, model=model)
-    windowed = avis_cli.segment(clip, model=model, window=2, mask_fps="video", start=1)
+    plain = segment(clip, model=model)
+    windowed = segment(clip, model=model, window=2, mask_fps="video", start=1)
     assert [frame.time for frame in windowed.token_frames] == [1.0, 2.0]
-    assert avis_cli.segment(clip, model=model, fill="flow").token_frames == plain.token_frames
+    assert segment(clip, model=model, fill="flow").token_frames == plain.token_frames
     for frame, other in zip(windowed.token_frames, plain.token_frames[1:], strict=True):
         assert frame.count == pytest.approx(other.count, abs=1e-5)
 
@@ -129,7 +135,7 @@ def test_counts_are_told_once_where_memory_ends_and_less_is_done_at_once(
     checkpoint: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = avis_cli.load_model(checkpoint)
-    plain, track = avis_cli.segment(clip, model=model), model.network.track
+    plain, track = segment(clip, model=model), model.network.track
     failed: list[bool] = []
 
     def track_at_second_try(*arguments: Any) -> Any:
@@ -139,7 +145,7 @@ def test_counts_are_told_once_where_memory_ends_and_less_is_done_at_once(
         return track(*arguments)
 
     monkeypatch.setattr(model.network, "track", track_at_second_try)
-    again = avis_cli.segment(clip, model=model)
+    again = segment(clip, model=model)
     assert failed
     assert [frame.time for frame in again.token_frames] == [frame.time for frame in plain.token_frames]
     for frame, other in zip(again.token_frames, plain.token_frames, strict=True):

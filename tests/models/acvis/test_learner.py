@@ -81,7 +81,9 @@ def test_every_weight_that_can_learn_does_and_the_audio_network_does_not() -> No
     assert isinstance(block, CrossAttentionBlock)
     gradient = block.attention.in_weight.grad
     assert gradient is not None
-    assert not gradient[:64].any(), "with one key, queries and keys have no effect"
+    # zero but for rounding, which is not the same on every processor
+    queries, values = gradient[:64].abs().max(), gradient[-32:].abs().max()
+    assert queries < 1e-5 * values, "with one key, queries and keys have no effect"
 
 
 @pytest.mark.slow

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from avis_cli.errors import WeightsError
 from avis_cli.models.system import Match
-from avis_cli.models.two_level.config import SwinSizes, TwoLevelConfig
-from avis_cli.models.two_level.network import TwoLevelNetwork
 
 SHOWN = 3  # names in an error message
 
@@ -49,23 +48,7 @@ class Naming:
         return {table[name]: tensor for name, tensor in weights.items()}
 
 
-def derived_shapes(config: TwoLevelConfig, prefix: str) -> dict[str, tuple[int, ...]]:
-    """Tensors of a released checkpoint that are no weights, with their shapes: class weights of the training losses,
-    and tables that follow from the window size. ``prefix``: what the names of its video level begin with."""
-    shapes: dict[str, tuple[int, ...]] = {
-        "criterion.empty_weight": (config.num_classes + 1,),
-        f"{prefix}_criterion.empty_weight": (config.num_classes + 1,),
-    }
-    if isinstance(config.backbone, SwinSizes):
-        cells = config.backbone.window**2
-        for stage, depth in enumerate(config.backbone.depths):
-            for block in range(depth):
-                name = f"backbone.layers.{stage}.blocks.{block}.attn.relative_position_index"
-                shapes[name] = (cells, cells)
-    return shapes
-
-
-def load(network: TwoLevelNetwork, weights: Mapping[str, Tensor], namings: Sequence[Naming]) -> None:
+def load(network: Any, weights: Mapping[str, Tensor], namings: Sequence[Naming]) -> None:
     """Fill the network from names and tensors, in one of the released ``namings`` or our own.
 
     Raises WeightsError that names the first tensors that are unknown, missing, of another shape or not finite; the

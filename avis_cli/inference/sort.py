@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Protocol, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from baselines.detections import Box, Detection
-from baselines.linking import Trail
+Box = NDArray[np.float64]
+"""Left, top, right and bottom in pixels, (4,)."""
+
+
+class Boxed(Protocol):
+    """What is seen in one frame. ``category``: two of different ones are never the same object."""
+
+    @property
+    def category(self) -> int: ...
+
+    def box(self) -> Box:
+        """The box around it."""
+        ...
+
+
+Seen = TypeVar("Seen", bound=Boxed)
 
 OVERLAP = 0.3  # IoU of a box with a predicted one from which they may be one object
 PATIENCE = 1  # frames that a trail is followed without being seen
@@ -44,9 +60,10 @@ class BoxFilter:
         self._doubt = (np.eye(7) - gain @ _SEEN) @ self._doubt
 
 
-def linked_by_sort(frames: list[list[Detection]]) -> list[Trail]:
-    """Trails of detections whose boxes overlap the predicted ones most, one to one within a category."""
-    trails: list[Trail] = []
+def linked_by_sort(frames: list[list[Seen]]) -> list[dict[int, Seen]]:
+    """Trails, by frame in rising order: what is seen goes to the trail whose predicted box it overlaps most, one to one
+    within a category."""
+    trails: list[dict[int, Seen]] = []
     filters: dict[int, BoxFilter] = {}  # of the trails that are still followed
     for number, found in enumerate(frames):
         followed = list(filters)
@@ -61,10 +78,10 @@ def linked_by_sort(frames: list[list[Detection]]) -> list[Trail]:
 
 def _assign(
     number: int,
-    found: list[Detection],
+    found: list[Seen],
     followed: list[int],
     expected: list[Box],
-    trails: list[Trail],
+    trails: list[dict[int, Seen]],
     filters: dict[int, BoxFilter],
 ) -> set[int]:
     """Detections of frame ``number`` that continue a trail."""

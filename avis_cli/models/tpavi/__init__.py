@@ -1,0 +1,1 @@
+"""TPAVI, the baseline of AVSBench (Zhou et al., "Audio-Visual Segmentation", ECCV 2022)."""
