@@ -39,7 +39,8 @@ def contrastive_loss(
     permute: Permute = torch.randperm,
 ) -> Tensor:
     """``matched``, ``shuffled``: joint features (B, D, h, w) with an image's own sound, and with another's; ``labels``,
-    ``shuffled_labels`` (B, H, W): what sounds then. 0 where no class has ``views`` pixels.
+    ``shuffled_labels`` (B, H, W): what sounds then, IGNORED where that is not known. 0 where no class has ``views``
+    pixels.
 
     Random orders are drawn for each class that is kept, then for the background, then for what has fallen silent.
     """
@@ -73,7 +74,7 @@ def _anchors(
             classes.append(torch.full((views,), number, device=label.device))
     if not parts:
         return own[:0], None
-    ground, silent = torch.nonzero(label == 0)[:, 0], torch.nonzero(sounding)[:, 0]
+    ground, silent = torch.nonzero(label == 0)[:, 0], torch.nonzero(sounding & (changed != IGNORED))[:, 0]
     count = min(views, len(ground), len(silent))
     places = ground[_drawn(len(ground), count, permute, ground)]
     parts.append(own[places])
@@ -104,7 +105,9 @@ def classes_of(labels: Tensor, count: int) -> Tensor:
     return torch.stack(rows)
 
 
-def relabelled(labels: Tensor, match: Sequence[bool] | Tensor) -> Tensor:
-    """What sounds in images whose sounds were shuffled: as before where the sound still fits, nothing elsewhere."""
+def relabelled(labels: Tensor, match: Sequence[bool] | Tensor, known: Tensor | None = None) -> Tensor:
+    """What sounds in images whose sounds were shuffled: as before where the sound still fits, nothing elsewhere;
+    IGNORED throughout where it is not ``known``."""
     fits = torch.as_tensor(match, device=labels.device)
-    return torch.where(fits[:, None, None], labels, torch.zeros_like(labels))
+    changed = torch.where(fits[:, None, None], labels, torch.zeros_like(labels))
+    return changed if known is None else torch.where(known[:, None, None], changed, IGNORED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from avis_cli.models.cavp.config import PRESETS
@@ -17,8 +17,10 @@ class CavpRecipe(Recipe):
     """``contrast``: weight of the contrastive loss, 0 for none; ``views``, ``temperature``: of it; ``replaced``: share
     of the shuffled sounds that no longer fit which are replaced from the bank of ``bank`` sounds a class;
     ``bank_silence``: whether a bank that is not full gives silence, which then counts as a sound that fits, as
-    released, and not nothing. Learning rates as a share of the run's, beside ``backbone_factor``: ``joint_factor`` of
-    projector and fusion, ``pyramid_factor`` of pyramid and finer map, ``head_factor`` of the classifier."""
+    released, and not nothing. ``class_fits``: whether another picture's sound of the same classes fits, as released; of
+    two channels it may come from another place, and what sounds is not known then. Learning rates as a share of the
+    run's, beside ``backbone_factor``: ``joint_factor`` of projector and fusion, ``pyramid_factor`` of pyramid and finer
+    map, ``head_factor`` of the classifier."""
 
     contrast: float = 1.0
     views: int = VIEWS
@@ -26,6 +28,7 @@ class CavpRecipe(Recipe):
     replaced: float = REPLACED
     bank: int = 16
     bank_silence: bool = False
+    class_fits: bool = True
     joint_factor: float = 1.0
     pyramid_factor: float = 1.0
     head_factor: float = 1.0
@@ -55,7 +58,7 @@ SWAPPED: Mapping[str, float] = {
 other. `AVSBENCH` has them as they were meant; ``dataclasses.replace(AVSBENCH, **SWAPPED)`` is as released."""
 
 TINY = CavpRecipe(
-    shapes=(BatchShape(32, 1),),
+    shapes=(BatchShape(16, 1),),
     augmentation=Augmentation(mute=0.05, swap=0.05),
     views=64,
     bank=8,
@@ -69,9 +72,21 @@ TINY = CavpRecipe(
 )
 """On the synthetic world, from the bundled offline network's backbone, on a processor core."""
 
+TINY_STEREO = replace(TINY, class_fits=False, replaced=0.0)
+"""Of two channels, by which two objects of one category can be told apart: with ``class_fits`` they are drawn together,
+as the contrastive loss takes a sound from the left for one that fits what is at the right."""
+
 _BINARY = ("cavp-s4", "cavp-ms3")
 RECIPES: Mapping[str, CavpRecipe] = {
-    name: TINY if "tiny" in name else VPO if "vpo" in name else BINARY if name in _BINARY else AVSBENCH
+    name: TINY_STEREO
+    if name == "cavp-tiny-stereo"
+    else TINY
+    if "tiny" in name
+    else VPO
+    if "vpo" in name
+    else BINARY
+    if name in _BINARY
+    else AVSBENCH
     for name in PRESETS
 }
 

@@ -18,6 +18,7 @@ from avis_cli.models.cavp.recipe import AVSBENCH, RECIPES, SWAPPED, TINY, CavpRe
 from avis_cli.models.cavp.shuffle import shuffle
 from avis_cli.models.cavp.system import CavpTraining, build
 from avis_cli.nn.clip_batch import ClipBatch, ClipTargets
+from avis_cli.nn.map_batch import IGNORED
 from avis_cli.train.optimizer import Several, optimizer_of, rate_at, set_rate
 
 
@@ -158,6 +159,36 @@ def test_a_class_needs_as_many_pixels_as_it_has_views_and_a_lone_anchor_counts_a
     assert float(found) == pytest.approx(-sum(parts) / 6, rel=1e-5)
     assert parts[4] == 0
     assert float(contrastive_loss(own, other, label, label, views=5, permute=order)) == 0
+
+
+def test_of_stereo_a_sound_of_the_same_class_neither_fits_nor_is_silent() -> None:
+    """It may come from the other of two objects of one category: nothing is learnt from it."""
+    recipe = RECIPES["cavp-tiny-stereo"]
+    assert (recipe.class_fits, recipe.replaced, RECIPES["cavp-tiny"].class_fits) == (False, 0.0, True)
+    assert RECIPES["cavp-vpo-msmi-stereo"].class_fits, "as released"
+    given = learner(class_fits=False, replaced=0.0)
+
+    def order(count: int) -> Tensor:
+        return torch.arange(count).roll(1) if count == 3 else torch.arange(count)
+
+    sound, label = sounds(3), labels(1, 1, 2)
+    assert given._shuffled(sound, label, order)[1].flatten(1).unique(dim=1).tolist() == [[0], [IGNORED], [0]]
+    itself = given._shuffled(sound, label, torch.arange)[1]
+    assert torch.equal(itself, label), "a frame's own sound fits"
+
+
+def test_what_is_not_known_to_sound_is_no_anchor() -> None:
+    draw = torch.Generator().manual_seed(5)
+    own, other = (torch.randn(2, 3, 8, 16, generator=draw) for _ in range(2))
+    label, spoilt = labels(1, 1), other.clone()
+    changed = relabelled(label, [False, True], known=torch.tensor([True, False]))
+    spoilt[1] = 1e3
+    first, second = (
+        float(contrastive_loss(own, one, label, changed, views=8, permute=torch.arange)) for one in (other, spoilt)
+    )
+    assert first == second
+    spoilt[0] = 1e3
+    assert float(contrastive_loss(own, spoilt, label, changed, views=8, permute=torch.arange)) != first
 
 
 def test_half_of_three_sounds_that_no_longer_fit_is_one() -> None:
