@@ -29,7 +29,7 @@ from avis_cli.inference.model import Model
 from avis_cli.train.clips import ClipSource, RawClip
 from avis_cli.train.replaced_sounds import SOUNDS, with_other_sounds
 from avis_cli.train.sources import open_source
-from avis_cli.train.validate_maps import logits_of, truth_maps
+from avis_cli.train.validate_maps import likeliest, logits_of, sounding_logits, truth_maps
 
 RESULTS = Path(__file__).parent / "results" / "avs.json"
 SURE = 20.0  # logits of what is drawn for certain
@@ -37,13 +37,6 @@ SURE = 20.0  # logits of what is drawn for certain
 
 def whole(source: ClipSource, number: int) -> RawClip:
     return source.read(number, range(source.length(number)))
-
-
-def foreground(logits: torch.Tensor, *, is_binary: bool) -> NDArray[np.float64]:
-    """The logit of sounding at all, (T, H, W)."""
-    if is_binary:
-        return logits[:, 0].double().numpy()
-    return (logits[:, 1:].double().logsumexp(1) - logits[:, 0].double()).numpy()
 
 
 class Row:
@@ -76,9 +69,9 @@ def score(model: Model, source: ClipSource) -> dict[str, Any]:
     for number in range(len(source)):
         clip, truth = whole(source, number), truth_maps(whole(source, number))
         logits = logits_of(model, clip)
-        maps = (logits[:, 0] > 0).long().numpy() if config.binary else logits.argmax(1).numpy()
+        maps = likeliest(logits, binary=config.binary)
         known = np.ones(len(truth), bool) if clip.labelled is None else clip.labelled
-        rows["own sound"].add(foreground(logits, is_binary=config.binary)[known], maps[known], truth[known])
+        rows["own sound"].add(sounding_logits(logits, binary=config.binary)[known], maps[known], truth[known])
         flat = np.full(truth.shape, -SURE)
         rows["nothing"].add(flat[known], np.zeros_like(truth)[known], truth[known])
         rows["everything"].add(-flat[known], np.ones_like(truth)[known], truth[known])

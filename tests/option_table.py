@@ -205,8 +205,8 @@ ROWS: dict[str, dict[str, Row]] = {
         **COMMON,
     },
     "evaluate": {
-        "--task": row("ms3", "list folder maps", ("s5", "S4", "")),
-        "--batch-size": row("4", "maps", NUMBER),
+        "--task": row("ms3", "list folder maps semantic", ("s5", "S4", "")),
+        "--batch-size": row("4", "maps semantic", NUMBER),
         "--gt": row("GT", "list folder maps"),
         "--pred": row("PRED", "list folder data maps"),
         "--data": row("VIDEOS", "data semantic reference"),  # --reference beside it is then shown too

@@ -54,14 +54,14 @@ class Format(str, Enum):
 def evaluate(
     *,
     task: Annotated[
-        MapTask,
+        MapTask | None,
         typer.Option(
             "--task",
             help="avis: instances; s4, ms3, avss, vpo, cavp: class maps, as the benchmark of that name scores them; "
-            "GT and PRED are then folders of label images.",
+            "GT and PRED are then folders of label images [default: avis; of a model of class maps that of --data].",
             rich_help_panel=evaluate_data.FILES,
         ),
-    ] = MapTask.avis,
+    ] = None,
     gt: Annotated[
         Path | None,
         typer.Option(
@@ -197,13 +197,13 @@ def evaluate(
     """
     presentation = Presentation(format, output, compare, reference, worst, plots)
     reading = Reading(ignore_unknown, allow_empty, gt_fps, max_bytes)
-    if task is not MapTask.avis:
+    if data is None and task not in (None, MapTask.avis):
         run = evaluate_data.DataRun(
             Path(), split, model, device, options, null_empty, offline, overwrite, None, other_sounds
         )
-        _score_maps(MapFiles(task, gt, pred, data, batch_size, jobs), run, presentation, reading)
+        _score_maps(MapFiles(task, gt, pred, batch_size, jobs), run, presentation, reading)
         return
-    if batch_size is not None:
+    if data is None and batch_size is not None:
         raise UsageError("--batch-size with --task avis", hint="it is for s4 and ms3")
     if data is not None:
         if gt is not None:
@@ -220,10 +220,18 @@ def evaluate(
             for name, value in (("--pred", pred), ("--jobs", jobs)):
                 if value is not None:
                     raise UsageError(f"{name} {_OF_MAPS}", hint=_OF_INSTANCES)
-            run.score_maps(_of_maps(presentation))
+            if task is MapTask.avis:
+                raise UsageError(f"--task avis {_OF_MAPS}", hint="leave it out: it is scored as its data is")
+            run.score_maps(_of_maps(presentation), task, batch_size)
             return
-        if other_sounds:
-            raise UsageError("--other-sounds with a model that tells objects apart", hint="it is for class maps")
+        of_maps = {
+            "--other-sounds": other_sounds,
+            "--batch-size": batch_size,
+            "--task": task not in (None, MapTask.avis),
+        }
+        for name, value in of_maps.items():
+            if value:
+                raise UsageError(f"{name} with a model that tells objects apart", hint="it is for class maps")
         truth, results = run.truth(), run.results(pred)
         score_files(truth, results, presentation, reading=reading, jobs=jobs or _cores(), predict=run.predict)
         return
@@ -258,7 +266,6 @@ class MapFiles:
     task: MapTask
     gt: Path | None
     pred: Path | None
-    data: Path | None
     batch_size: int | None
     jobs: int | None
 
@@ -270,8 +277,6 @@ def _score_maps(files: MapFiles, run: evaluate_data.DataRun, presentation: Prese
     _refuse(reading, ("allow_empty", "gt_fps", "max_bytes"), where, hint)
     for given in [*run.given(), *(["--jobs"] if files.jobs is not None else [])]:
         raise UsageError(f"{given} {where}", hint=hint)
-    if files.data is not None:
-        raise UsageError(f"--data {where}", hint="leave out --task: a model of class maps is scored as what it draws")
     if files.task not in BINARY:
         if files.batch_size is not None:
             raise UsageError(f"--batch-size {where}", hint="only the means of s4 and ms3 depend on it")

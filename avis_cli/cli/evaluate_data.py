@@ -19,7 +19,7 @@ from avis_cli.errors import UsageError
 from avis_cli.options import SegmentOptions, declarations
 
 if TYPE_CHECKING:
-    from avis_cli.cli.evaluate_maps import MapPresentation
+    from avis_cli.cli.evaluate_maps import MapPresentation, MapTask
     from avis_cli.hub import ResolvedWeights
 
 # headings of the help
@@ -123,9 +123,10 @@ class DataRun:
             return False  # said by who reads it, before weights are looked for, which may be a download
         return model_choice.is_semantic(self._weights)
 
-    def score_maps(self, presentation: MapPresentation) -> None:
-        """Run a model of class maps and score it. Raises UsageError for settings that it has no use for."""
-        from avis_cli.cli.evaluate_maps import score_model
+    def score_maps(self, presentation: MapPresentation, task: MapTask | None, batch_size: int | None) -> None:
+        """Run a model of class maps and score it, as its data is if ``task`` is None. Raises UsageError for settings
+        that it has no use for."""
+        from avis_cli.cli.evaluate_maps import MapRun, score_model
 
         given = self.options
         if self.other_sounds and given.mute:
@@ -140,7 +141,8 @@ class DataRun:
             if getattr(self, name):
                 raise UsageError(f"{flag(name)} with {self._weights.name}, which makes class maps", hint="leave it out")
         model = model_choice.load(self._weights, self.device, given.precision, console.warn)
-        score_model(model, self.data, self.split, presentation, muted=given.mute, other_sounds=self.other_sounds)
+        run = MapRun(self.data, self.split, task, batch_size, given.mute, self.other_sounds)
+        score_model(model, run, presentation)
 
     def truth(self) -> Path:
         """The annotations. Raises UsageError if there can be none."""

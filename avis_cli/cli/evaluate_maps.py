@@ -16,8 +16,6 @@ from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import AnnotationError, UsageError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from avis_cli.evaluate.report.tables import Table
     from avis_cli.evaluate.semantic.evaluation import MapVideo
     from avis_cli.inference.model import Model
@@ -36,7 +34,6 @@ class MapTask(str, Enum):
 
 
 BINARY = (MapTask.s4, MapTask.ms3)
-_LOGIT = 10.0  # of a pixel that was drawn
 _IN_FILES = {MapTask.s4: 2, MapTask.ms3: 2, MapTask.avss: 71, MapTask.vpo: 22, MapTask.cavp: 256}
 """Classes that label images can hold, with the background."""
 
@@ -75,36 +72,48 @@ def score_map_files(
     score_maps(read_videos(videos, layout), len(videos), scoring, presentation)
 
 
-def score_model(
-    model: Model,
-    data: Path,
-    split: str,
-    presentation: MapPresentation,
-    *,
-    muted: bool = False,
-    other_sounds: bool = False,
-) -> None:
-    """Run a model of class maps over a split and score it, ``other_sounds``: also with sounds in the place of its
-    own."""
+@dataclass(frozen=True)
+class MapRun:
+    """A model of class maps over ``split`` of ``data``. ``task``: how it is scored, None as its data is; ``muted``,
+    ``other_sounds``: with silence in the place of its sounds, and also with others."""
+
+    data: Path
+    split: str
+    task: MapTask | None = None
+    batch_size: int | None = None
+    muted: bool = False
+    other_sounds: bool = False
+
+
+def score_model(model: Model, run: MapRun, presentation: MapPresentation) -> None:
+    """Run a model of class maps over a split and score it. Raises UsageError for options that its task has no use
+    for."""
     from avis_cli.evaluate.semantic.evaluation import MapVideo
+    from avis_cli.evaluate.semantic.whole_set import IGNORED
     from avis_cli.train.sources import open_source
     from avis_cli.train.validate_maps import draw_maps
 
-    source = open_source(data, split, model.config)
-    _require_categories(model, source.categories, data, split)
-    task = MapTask.ms3 if model.config.binary or source.categories == ("sounding",) else MapTask.avss
-    if presentation.plots is not None and task not in BINARY:
-        raise UsageError(f"--plots with {model.name}, which tells classes apart", hint="it is for binary maps")
+    source = open_source(run.data, run.split, model.config)
+    _require_categories(model, source.categories, run.data, run.split)
+    task = _task_of(model, source.categories, run)
+    if task not in BINARY:
+        for name, value in (("--plots", presentation.plots), ("--batch-size", run.batch_size)):
+            if value is not None:
+                raise UsageError(
+                    f"{name} with --task {task.value}", hint="it is for s4 and ms3, of which --task is one"
+                )
     names = dict(enumerate(("background", *source.categories)))
     # classes that the model does not know are classes that it misses
     known = None if task in BINARY else max(model.config.outputs, len(names))
-    scoring = MapScoring(task, None, known, None if task in BINARY else names)
-    drawn = draw_maps(model, source, len(source), muted=muted)
+    scoring = MapScoring(task, run.batch_size, known, None if task in BINARY else names)
+    drawn = draw_maps(model, source, len(source), muted=run.muted)
     videos = (
-        MapVideo(str(number), _as_logits(clip.drawn) if task in BINARY else clip.drawn, clip.truth)
+        MapVideo(source.name(number), clip.sounding, (clip.truth > 0) & (clip.truth != IGNORED))
+        if task in BINARY
+        else MapVideo(source.name(number), clip.drawn, clip.truth)
         for number, clip in enumerate(drawn)
     )
-    about = {"model": model.name, "data": data.name, "split": split}
+    about = {"model": model.name, "data": run.data.name, "split": run.split}
 
     def more(progress: Progress) -> dict[str, Any]:
         from avis_cli.train.replaced_sounds import with_other_sounds
@@ -112,7 +121,25 @@ def score_model(
         found = with_other_sounds(model, source, progress)
         return {"other_sounds": {name: None if one is None else asdict(one) for name, one in found.items()}}
 
-    score_maps(videos, len(source), scoring, presentation, about, more if other_sounds else None)
+    score_maps(videos, len(source), scoring, presentation, about, more if run.other_sounds else None)
+
+
+def _task_of(model: Model, categories: tuple[str, ...], run: MapRun) -> MapTask:
+    """How a model is scored on a set. Raises UsageError for a wanted one that cannot be."""
+    from avis_cli.datasets import avsbench
+    from avis_cli.train.sources import vpo_setting
+
+    binary = model.config.binary or categories == ("sounding",)
+    if run.task is not None:
+        if binary and run.task not in BINARY:
+            raise UsageError(
+                f"--task {run.task.value} of {model.name} on {run.data.name}, where only what sounds is known",
+                hint="s4 and ms3 are for that",
+            )
+        return run.task
+    if binary:
+        return MapTask.s4 if avsbench.find_layout(run.data) == "s4" else MapTask.ms3
+    return MapTask.vpo if vpo_setting(run.data) is not None else MapTask.avss
 
 
 def score_maps(
@@ -157,7 +184,9 @@ def _document(videos: Iterable[MapVideo], scoring: MapScoring, worst: int) -> di
     from avis_cli.evaluate.semantic.worst import find_worst
 
     kind: Any = "cavp" if scoring.task is MapTask.vpo else scoring.task.value
-    classes = _IN_FILES[MapTask.vpo] if scoring.task is MapTask.vpo else scoring.classes
+    classes = scoring.classes
+    if classes is None and scoring.task is MapTask.vpo:
+        classes = _IN_FILES[MapTask.vpo]
     evaluation = evaluate_videos(videos, kind, scoring.batch_size, classes)
     document = document_of(evaluation, scoring.task.value, scoring.class_names)
     if worst:
@@ -169,12 +198,6 @@ def _output(path: Path | None) -> Any:
     from avis_cli.files.atomic import output_file
 
     return nullcontext() if path is None else output_file(path, overwrite=True)
-
-
-def _as_logits(maps: NDArray[Any]) -> NDArray[Any]:
-    """Class maps as logits of sounding at all."""
-    logits: NDArray[Any] = _LOGIT * (2 * (maps > 0) - 1)
-    return logits
 
 
 def _require_categories(model: Model, known: tuple[str, ...], data: Path, split: str) -> None:

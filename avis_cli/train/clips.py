@@ -92,6 +92,14 @@ class ClipSource(Protocol):
         ...
 
 
+class NamedSource(ClipSource, Protocol):
+    """A split whose clips have names."""
+
+    def name(self, clip: int) -> str:
+        """What the data set calls a clip."""
+        ...
+
+
 @dataclass(frozen=True)
 class SampleForm:
     """Samples at 16 kHz as a network of class maps hears them: ``channels``; ``seconds`` from ``before`` seconds before
@@ -134,6 +142,10 @@ class FolderSource:
     def length(self, clip: int) -> int:
         """Token frames of a clip."""
         return len(self._clips[clip].frames)
+
+    def name(self, clip: int) -> str:
+        """Of its folder."""
+        return self._clips[clip].name
 
     def read(self, clip: int, frames: Sequence[int]) -> RawClip:
         """The given frames of a clip. Raises MediaError for a picture or sound that cannot be read."""

@@ -88,6 +88,10 @@ class AvsbenchSource:
         """Frames of a clip."""
         return len(self._clips[clip].pictures)
 
+    def name(self, clip: int) -> str:
+        """As the list has it."""
+        return self._clips[clip].name
+
     def read(self, clip: int, frames: Sequence[int]) -> RawClip:
         """The given frames of a clip. Raises MediaError and AnnotationError naming the file that is not as expected."""
         entry = self._clips[clip]
@@ -137,6 +141,11 @@ class VpoSource:
     def length(self, clip: int) -> int:
         """One."""
         return 1
+
+    def name(self, clip: int) -> str:
+        """The number of the picture and its first sound: a picture of SS comes again with others."""
+        first = self._vpo.samples[clip].rows[0]
+        return f"{first.image}-{first.sound}"
 
     def read(self, clip: int, frames: Sequence[int]) -> RawClip:
         """The sample, as often as frames are asked for. Raises as ``AvsbenchSource.read``."""

@@ -9,7 +9,7 @@ from typing import Any
 from avis_cli.datasets import avsbench, vpo
 from avis_cli.datasets.aviseg import SplitPaths, read_training_split
 from avis_cli.datasets.vpo import Setting
-from avis_cli.train.clips import ClipSource, FolderSource, SampleForm
+from avis_cli.train.clips import FolderSource, NamedSource, SampleForm
 from avis_cli.train.map_clips import AvsbenchSource, VpoSource
 
 _SETTINGS: tuple[Setting, ...] = ("msmi", "ms", "ss")
@@ -41,7 +41,7 @@ def vpo_setting(data: Path) -> Setting | None:
     return next((setting for setting in _SETTINGS if vpo.csv_of(data, setting).is_file()), None)
 
 
-def open_source(data: Path, split: str, config: Any, *, short_side: int | None = None) -> ClipSource:
+def open_source(data: Path, split: str, config: Any, *, short_side: int | None = None) -> NamedSource:
     """The clips of a split, with the sound that a network of ``config`` hears. Raises AnnotationError for a split that
     there is not, and for what the layout does not allow."""
     samples, layout, setting = SampleForm.of(config), avsbench.find_layout(data), vpo_setting(data)

@@ -53,10 +53,12 @@ class MapValidation:
 
 @dataclass(frozen=True, eq=False)
 class MapsOfClip:
-    """Class maps (T, H, W) that were ``drawn`` and their ``truth``, of the frames of a clip that have one."""
+    """Class maps (T, H, W) that were ``drawn`` and their ``truth``, of the frames of a clip that have one;
+    ``sounding``: the logit of sounding at all."""
 
     drawn: NDArray[np.int64]
     truth: NDArray[np.int64]
+    sounding: NDArray[np.float64]
 
 
 def validate_maps(
@@ -74,12 +76,13 @@ def draw_maps(
     count = min(clips, len(source))
     for number in range(count):
         clip = source.read(number, range(source.length(number)))
-        truth, drawn = truth_maps(clip), class_maps_of(model, clip, muted=muted)
+        truth, logits = truth_maps(clip), logits_of(model, clip, muted=muted)
         if clip.labelled is not None:
-            truth, drawn = truth[clip.labelled], drawn[clip.labelled]
+            truth, logits = truth[clip.labelled], logits[torch.from_numpy(clip.labelled)]
         if model.config.binary:
             truth = np.where(truth == IGNORED, 0, np.minimum(truth, _SOUNDING))
-        yield MapsOfClip(drawn, truth)
+        binary = model.config.binary
+        yield MapsOfClip(likeliest(logits, binary=binary), truth, sounding_logits(logits, binary=binary))
         on_progress("validation", number + 1, count)
 
 
@@ -95,10 +98,22 @@ def truth_maps(clip: RawClip) -> NDArray[np.int64]:
 
 def class_maps_of(model: Model, clip: RawClip, *, muted: bool = False) -> NDArray[np.int64]:
     """What a network draws of a clip at the size of its frames: (T, H, W), a class from 1 or 0."""
-    logits = logits_of(model, clip, muted=muted)
-    best = (logits[:, 0] > 0).long() if model.config.binary else logits.argmax(1)
+    return likeliest(logits_of(model, clip, muted=muted), binary=model.config.binary)
+
+
+def likeliest(logits: Tensor, *, binary: bool) -> NDArray[np.int64]:
+    """Logits (T, K, H, W) -> the class of each pixel (T, H, W); ``binary``: they have one output."""
+    best = (logits[:, 0] > 0).long() if binary else logits.argmax(1)
     drawn: NDArray[np.int64] = best.numpy()
     return drawn
+
+
+def sounding_logits(logits: Tensor, *, binary: bool) -> NDArray[np.float64]:
+    """Logits (T, K, H, W) -> that of sounding at all, as whatever class (T, H, W)."""
+    wide = logits.double()
+    one: Tensor = wide[:, 0] if binary else wide[:, 1:].logsumexp(1) - wide[:, 0]
+    found: NDArray[np.float64] = one.numpy()
+    return found
 
 
 @torch.inference_mode()

@@ -77,13 +77,6 @@ def test_classes_count_only_where_the_truth_has_them(tmp_path: Path) -> None:
     assert known.scores()["mIoU"] == known.scores()["mIoU of the set"] == pytest.approx(100 / 3, abs=0.01)
 
 
-def test_the_logit_of_sounding_is_that_of_all_classes_together() -> None:
-    logits = torch.tensor([[[[1.0]], [[2.0]], [[0.5]]]])
-    probability = 1 / (1 + np.exp(-avs.foreground(logits, is_binary=False)[0, 0, 0]))
-    assert probability == pytest.approx(1 - float(logits.softmax(1)[0, 0, 0, 0]))
-    assert avs.foreground(logits[:, :1], is_binary=True).item() == 1
-
-
 def test_the_table_has_a_line_for_each_way() -> None:
     scores: dict[str, Any] = {
         way: {"J": 1.0, "F": None, "mIoU": 2.0, "class F": 3.0, "mIoU of the set": 4.0}

@@ -225,7 +225,7 @@ def test_frames_are_told_apart_by_what_begins_and_ends() -> None:
     left = np.zeros((4, 4), np.uint8, order="F")
     left[:, :2] = 1
     mask, other = (dict(coco.encode(np.asfortranarray(one))) for one in (left, 1 - left))
-    empty = [None] * 6
+    empty: list[dict[str, Any] | None] = [None] * 6
 
     def truth(id: int, masks: list[Any]) -> TruthTrack:
         return TruthTrack(id, 1, False, [None if one is None else 4.0 for one in masks], masks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,17 @@ import toy_maps
 from numpy.typing import NDArray
 from PIL import Image
 from train_examples import small_dataset
+from vpo_world import World
 
 from avis_cli.cli import evaluate_data
 from avis_cli.cli.main import main
+from avis_cli.datasets.synth.avs_layout import write_avs_split
+from avis_cli.datasets.synth.layout import SplitRequest
+from avis_cli.datasets.vpo_build import VpoOptions, build
 from avis_cli.evaluate.semantic.scores import evaluate_maps
 from avis_cli.results.palette import voc_palette
+from avis_cli.train.sources import open_source
+from avis_cli.train.validate_maps import class_maps_of, logits_of, truth_maps
 
 rng = np.random.default_rng(4)
 CLASSES = rng.integers(0, 5, (2, 3, 8, 6))
@@ -298,4 +305,76 @@ def test_a_model_of_classes_has_their_names_and_worst_frames(
     assert scores["counts"]["videos"] == 2
     assert len(scores["worst"]["frames"]) == 1
     assert main(["evaluate", *map(str, words), "--plots", str(tmp_path / "curves")]) == 2
-    assert "--plots with toy-maps, which tells classes apart" in capsys.readouterr().err
+    assert "--plots with --task avss" in capsys.readouterr().err
+
+
+def darker(model: Any) -> Any:
+    """What sounds is the darker part of a picture, the more the darker."""
+    model.network.segment = lambda frames, audio, valid=None: 14 - frames[:, :1].float() / 8
+    return model
+
+
+def test_binary_maps_of_a_model_are_scored_by_its_logits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the released programs do, whose F takes the best of 255 thresholds."""
+    data = tmp_path / "data"
+    write_avs_split(data, "ms3", SplitRequest("test", 3, 4, 5, (64, 48)))
+    model = darker(toy_maps.model(categories=("sounding",), binary=True, sound_channels=1, side=None))
+    monkeypatch.setattr(evaluate_data.DataRun, "is_semantic", lambda self: True)
+    monkeypatch.setattr(evaluate_data.model_choice, "load", lambda *_: model)
+    words = ["--data", data, "--model", "avism-tiny"]
+    scores = run(capsys, *words, "--batch-size", 2)
+    source = open_source(data, "test", model.config)
+    clips = [source.read(number, range(5)) for number in range(3)]
+    logits = [logits_of(model, clip)[:, 0].double().numpy() for clip in clips]
+    truths = [(truth_maps(clip) > 0).astype(int) for clip in clips]
+    wanted = evaluate_maps(np.stack(logits), np.stack(truths), "ms3", 2)
+    hard = evaluate_maps(np.where(np.stack(logits) > 0, 9.0, -9.0), np.stack(truths), "ms3", 2)
+    for meaning in ("released", "corrected"):
+        for name in ("miou", "fscore"):
+            assert scores[meaning][name] == pytest.approx(wanted[meaning][name])
+    assert scores["corrected"]["fscore"] > hard["corrected"]["fscore"] + 0.01
+    assert scores["released"]["batch_size"] == 2
+    assert (scores["task"], list(scores["per_video"])) == ("ms3", [source.name(number) for number in range(3)])
+    assert run(capsys, *words, "--task", "s4")["task"] == "s4"
+    assert main(["evaluate", *map(str, words), "--task", "avss"]) == 2
+    assert "--task avss of toy-maps on data, where only what sounds is known" in capsys.readouterr().err
+
+
+def test_a_model_on_vpo_is_scored_over_the_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path / "world")
+    build(world.annotations, world.images, world.sounds, tmp_path / "vpo", VpoOptions("ms", shares=(0, 0, 1)))
+    model = toy_maps.model(categories=("car", "air plane", "owl"), side=None)
+    monkeypatch.setattr(evaluate_data.DataRun, "is_semantic", lambda self: True)
+    monkeypatch.setattr(evaluate_data.model_choice, "load", lambda *_: model)
+    words = ["--data", tmp_path / "vpo", "--model", "avism-tiny"]
+    scores = run(capsys, *words)
+    source = open_source(tmp_path / "vpo", "test", model.config)
+    clips = [source.read(number, [0]) for number in range(len(source))]
+    maps, truths = ([make(clip) for clip in clips] for make in (partial(class_maps_of, model), truth_maps))
+    wanted = evaluate_maps(np.stack(maps), np.stack(truths), "cavp", class_count=4)
+    assert scores["task"] == "vpo"
+    assert scores["corrected"] == wanted["corrected"]
+    assert "fdr" in scores["released"]
+    assert run(capsys, *words, "--task", "avss")["task"] == "avss"
+    assert run(capsys, *words, "--task", "ms3")["corrected"]["miou"] is not None
+    for more, complaint in (
+        (["--task", "avis"], "--task avis with a model of class maps"),
+        (["--batch-size", "2"], "--batch-size with --task vpo"),
+        (["--task", "cavp", "--plots", "curves"], "--plots with --task cavp"),
+    ):
+        assert main(["evaluate", *map(str, words), *more]) == 2
+        assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [["--task", "ms3"], ["--batch-size", "2"]])
+def test_a_model_that_tells_objects_apart_is_scored_by_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    data = small_dataset(tmp_path / "world", val=1)
+    words = ["evaluate", "--data", str(data), "--split", "val", "--model", "avism-tiny", *more]
+    assert main(words) == 2
+    assert f"{more[0]} with a model that tells objects apart" in capsys.readouterr().err

@@ -28,6 +28,7 @@ from avis_cli.results.palette import voc_palette
 from avis_cli.train.clips import collate
 from avis_cli.train.map_clips import VpoSource, as_raw, reduced
 from avis_cli.train.sources import annotations_of, open_source, vpo_setting
+from avis_cli.train.validate_maps import likeliest, sounding_logits
 
 SIZE = (32, 32)
 RATE = 16_000
@@ -278,6 +279,28 @@ def test_files_that_are_not_as_expected_are_named(tmp_path: Path, spoil: Spoil, 
     source = open_source(data, "train", TPAVI["tpavi-tiny"])
     with pytest.raises(AvisError, match=words):
         source.read(0, [0, 1])
+
+
+def test_clips_are_called_as_their_set_calls_them(tmp_path: Path) -> None:
+    config = TPAVI["tpavi-tiny"]
+    assert open_source(make(tmp_path / "data", "s4"), "test", config).name(0) == "b"
+    world = World(tmp_path / "world")
+    build(world.annotations, world.images, world.sounds, tmp_path / "vpo", VpoOptions("msmi", shares=(1, 0, 0)))
+    source = open_source(tmp_path / "vpo", "train", CAVP["cavp-vpo-msmi"])
+    assert isinstance(source, VpoSource)
+    rows = [sample.rows[0] for sample in source._vpo.samples]
+    names = [source.name(number) for number in range(len(source))]
+    assert names == [f"{row.image}-{row.sound}" for row in rows]
+    assert len(set(names)) == len(source)
+
+
+def test_the_logit_of_sounding_is_that_of_all_classes_together() -> None:
+    logits = torch.tensor([[[[1.0]], [[2.0]], [[0.5]]]])
+    probability = 1 / (1 + np.exp(-sounding_logits(logits, binary=False)[0, 0, 0]))
+    assert probability == pytest.approx(1 - float(logits.softmax(1)[0, 0, 0, 0]))
+    assert sounding_logits(logits[:, :1], binary=True).item() == 1
+    assert likeliest(logits, binary=False).item() == 1
+    assert [likeliest(torch.full((1, 1, 1, 1), value), binary=True).item() for value in (0.1, -0.1)] == [1, 0]
 
 
 @pytest.mark.parametrize("layout", ["ms3", "avss"])
