@@ -222,6 +222,7 @@ def test_files_of_class_maps(clip: Path, tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text()
     assert "left" in page
     assert "left 1" not in page
+    assert "2 sounding classes" in page
     result.export("csv", tmp_path / "who.csv")
     assert "left" in (tmp_path / "who.csv").read_text()
     result.render(tmp_path / "again.mp4")

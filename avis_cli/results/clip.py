@@ -132,8 +132,8 @@ class ClipResult(Saving):
     settings that decided it (``SegmentOptions.recorded``), None where they are not known; ``token_frames``: how many
     objects sound in each token frame, in order, none from a model that does not count; ``network_frames``: places in
     ``times`` of the mask frames whose masks the network drew, the others being carried from these along the motion of
-    the picture, None where it drew all; ``video``: path of the clip, None where it is not known, which no file holds
-    and ``==`` leaves alone.
+    the picture, None where it drew all; ``video``: path of the clip, None where it is not known; ``of_classes``:
+    whether its tracks stand for the classes of a `SemanticResult`. These two no file holds and ``==`` leaves alone.
     """
 
     source: Source
@@ -146,6 +146,7 @@ class ClipResult(Saving):
     token_frames: tuple[TokenFrame, ...] = ()
     network_frames: tuple[int, ...] | None = None
     video: str | None = field(default=None, compare=False)
+    of_classes: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "token_frames", tuple(self.token_frames))

@@ -139,8 +139,9 @@ class SemanticResult(Saving):
     def as_tracks(self) -> ClipResult:
         """The same with ``tracks`` in place of maps, for whatever takes a ``ClipResult``."""
         return ClipResult(
-            self.source, self.model, self.categories, self.times, self.tracks, self.tool, self.options, video=self.video
-        )
+            self.source, self.model, self.categories, self.times, self.tracks, self.tool, self.options,
+            video=self.video, of_classes=True,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document as Python values, keys in the format's order."""

@@ -41,6 +41,8 @@ _SCRIPTS = (
 )
 _MANY = 12  # tracks; more have smaller cards
 _STYLES = ("theme.css", "report.css")
+_OF_OBJECTS = {"one": "object", "many": "objects", "lane": "track", "lanes": "Tracks"}
+_OF_CLASSES = {"one": "class", "many": "classes", "lane": "class", "lanes": "Classes"}
 
 
 def write_report(
@@ -98,6 +100,11 @@ class _Page:
         """The surest ones."""
         return self.result.tracks[: self.most]
 
+    @property
+    def words(self) -> dict[str, str]:
+        """What a lane is called."""
+        return _OF_CLASSES if self.result.of_classes else _OF_OBJECTS
+
     def render(self, masks: PageMasks | None = None) -> bytes:
         """As UTF-8; without ``masks`` it has none, which is how its length is measured."""
         span = clip_span(self.result)
@@ -121,6 +128,7 @@ class _Page:
             data=embedded_json(data),
             summary=embedded_json(self.summary.to_dict()),
             result=self.result,
+            words=self.words,
             best=self.summary,
             tracks=[_card(track, index, self.crops.get(track.id)) for index, track in enumerate(self.tracks)],
             notes=self._notes(most, drawn),
@@ -135,9 +143,12 @@ class _Page:
         """What the page leaves out, a sentence each."""
         notes = _mask_notes(replace(self.result, tracks=self.tracks), masks)
         if len(self.tracks) < len(self.result.tracks):
-            notes.append(f"This page has room for the {len(self.tracks)} surest of {len(self.result.tracks)} tracks.")
+            most_of_all = f"the {len(self.tracks)} surest of {len(self.result.tracks)} {self.words['lanes'].lower()}"
+            notes.append(f"This page has room for {most_of_all}.")
         if any(len(track.sounding) > most for track in self.tracks):
-            notes.append(f"Tracks with more than {most} intervals are shown with their shortest pauses closed.")
+            notes.append(
+                f"{self.words['lanes']} with more than {most} intervals are shown with their shortest pauses closed."
+            )
         return notes
 
 

@@ -167,6 +167,22 @@ def test_a_page_stays_small_and_says_what_it_left_out(tmp_path: Path, tracks: in
         assert len(counts.split(" ")) == max(len(masks["times"]), 1)
 
 
+def test_a_page_of_class_maps_speaks_of_classes(tmp_path: Path) -> None:
+    objects = write(tmp_path / "o.html", example()).text
+    classes = write(tmp_path / "c.html", dataclasses.replace(example(), of_classes=True)).text
+    nothing = dataclasses.replace(example(), of_classes=True, tracks=())
+    empty = write(tmp_path / "e.html", nothing).text
+    for one, other in (("2 sounding objects", "2 sounding classes"), ("Tracks", "Classes"), ("a track", "a class")):
+        assert one in objects
+        assert one not in classes
+        assert other in classes
+        assert other not in objects
+    assert "threshold" in objects
+    assert "threshold" not in classes
+    assert "Nothing in this clip was found to sound. The model" in " ".join(empty.split())
+    assert "threshold" not in empty
+
+
 def test_a_page_without_room_for_all_tracks_shows_the_surest(tmp_path: Path) -> None:
     result = boxes_result(64, 48, [[(0, 0, 9, 9)]] * 255)
     tracks = [dataclasses.replace(track, label=chr(0x4E00 + track.id) * 32) for track in result.tracks]
