@@ -41,9 +41,9 @@ class CavpConfig(MapConfig):
     pyramid and of the finer map, which together are the joint features; ``projector_width``: of the layer between them
     and the fusion; ``heads``: of the fusion; ``head_width``: of the classifier. ``hearing``: the audio network, of
     VGGish's or of ResNet-18's shape, of ``hearing_widths``; ``mel_frames``: frames of the log-mel that it takes.
-    ``placed``: whether a pixel is told where in the picture it is, and the audio network of two channels how much
-    louder the left one is. No released network is: they have to learn both, from the zeros beyond the edges and from
-    the channels, which takes more training than a small network is given."""
+    ``placed``: whether a pixel is told where in the picture it is and, of two channels of sound, what is heard from
+    there. No released network is: they have to learn both, from the zeros beyond the edges and from the channels, which
+    takes more training than a small network is given."""
 
     RANGES: ClassVar[Mapping[str, Range]] = {
         "pyramid_width": (1, 4096),
@@ -70,11 +70,6 @@ class CavpConfig(MapConfig):
     hearing_hidden: int = 4096
     mel_frames: int = 300
     placed: bool = False
-
-    @property
-    def spectra(self) -> int:
-        """Channels that the audio network takes: those of the sound, and the difference of two."""
-        return self.sound_channels + int(self.placed and self.sound_channels == 2)
 
     @property
     def joint_width(self) -> int:

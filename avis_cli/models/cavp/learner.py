@@ -72,12 +72,13 @@ class CavpLearner(Learner):
         seen = self.network.see(frames)
         size = (frames.shape[-2], frames.shape[-1])
         if not recipe.contrast or count < 2:
-            drawn = self.network.classify(self.network.join(seen, self.network.hear(samples)), size)
+            joint = self.network.join(seen, self.network.hear(samples), self.network.directions(samples))
+            drawn = self.network.classify(joint, size)
             maps = pixel_loss(drawn.float(), labels)
             return CavpLoss(maps, maps, maps.new_zeros(()))
         other, shuffled_labels = self._shuffled(samples, labels, permute)
-        heard = self.network.hear(torch.cat([samples, other]))
-        joint = self.network.join(torch.cat([seen, seen]), heard)
+        sounds = torch.cat([samples, other])
+        joint = self.network.join(torch.cat([seen, seen]), self.network.hear(sounds), self.network.directions(sounds))
         # the shuffled half goes through the classifier too, whose norms see both
         drawn = self.network.classify(joint, size)[:count]
         maps = pixel_loss(drawn.float(), labels)

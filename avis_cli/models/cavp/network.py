@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from avis_cli.errors import UsageError
 from avis_cli.models.cavp.config import CavpConfig
-from avis_cli.models.cavp.hearing import LogMel
+from avis_cli.models.cavp.hearing import DIRECTION_FEATURES, DIRECTIONS, LogMel, loudness_by_direction
 from avis_cli.nn.norm_resnet import BatchNorm
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of values from 0 to 1
 DILATIONS = (6, 12, 18)
 _WAVES = 4
 _PLACES = 1 + 2 * _WAVES  # numbers that say where a position is in one direction
-_BALANCE = 4.0  # a level difference beside the levels themselves, which vary so much more
+_NEAR = (-0.2, -0.1, 0.0, 0.1, 0.2)  # in widths of the picture, from which a pixel is told what is heard
 _SLOPE = 0.01  # of the pyramid's rectifiers below 0
 
 
@@ -159,6 +159,10 @@ class Cavp(nn.Module):
         self.hearing = hearing
         self.projector = Mlp(width, config.projector_width)
         self.place = nn.Linear(2 * _PLACES, width) if config.placed else None
+        self.direction: nn.Module | None = None
+        if config.placed and config.sound_channels == 2:
+            features = len(_NEAR) * DIRECTION_FEATURES
+            self.direction = nn.Sequential(nn.Linear(features, width), nn.GELU(), nn.Linear(width, width))
         self.fusion = Fusion(width, config.heads)
         self.classifier = Classifier(width, config.head_width, config.outputs)
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None] * 255, persistent=False)
@@ -169,7 +173,7 @@ class Cavp(nn.Module):
         logits (F, K, H, W). Raises UsageError for padding, of which it knows none."""
         if valid is not None and not bool(valid.all()):
             raise UsageError(f"{self.config.name} sees frames one by one and knows no padding", hint="leave out valid")
-        joint = self.join(self.see(frames), self.hear(audio))
+        joint = self.join(self.see(frames), self.hear(audio), self.directions(audio))
         return self.classify(joint, (frames.shape[-2], frames.shape[-1]))
 
     def see(self, frames: Tensor) -> Tensor:
@@ -183,19 +187,29 @@ class Cavp(nn.Module):
     def hear(self, samples: Tensor) -> Tensor:
         """Samples (F, C, N) at 16 kHz -> (F, D)."""
         spectrum = self.log_mel(samples)
-        if self.config.hearing == "vggish":
-            spectrum = spectrum[:, 0]
-        elif self.config.spectra > spectrum.shape[1]:
-            spectrum = torch.cat([spectrum, _BALANCE * (spectrum[:, :1] - spectrum[:, 1:])], dim=1)
-        out: Tensor = self.hearing(spectrum)
+        out: Tensor = self.hearing(spectrum[:, 0] if self.config.hearing == "vggish" else spectrum)
         return out
 
-    def join(self, seen: Tensor, heard: Tensor) -> Tensor:
-        """(F, D, h, w) and (F, D) -> the joint features (F, D, h, w)."""
+    def directions(self, samples: Tensor) -> Tensor | None:
+        """Samples (F, 2, N) -> what is heard from where (F, DIRECTIONS, D), of a network that is told."""
+        if self.direction is None:
+            return None
+        loud = loudness_by_direction(self.log_mel(samples))
+        place = (torch.arange(DIRECTIONS, device=loud.device) + 0.5) / DIRECTIONS
+        near = torch.stack([((place + step) * DIRECTIONS).long().clamp(0, DIRECTIONS - 1) for step in _NEAR], dim=1)
+        out: Tensor = self.direction(loud[:, near].flatten(2))
+        return out
+
+    def join(self, seen: Tensor, heard: Tensor, directions: Tensor | None = None) -> Tensor:
+        """(F, D, h, w), (F, D) and of a network that is told directions (F, DIRECTIONS, D) -> the joint features
+        (F, D, h, w)."""
         size = seen.shape[-2:]
         pixels = self.projector(seen.flatten(2).transpose(1, 2))
         if self.place is not None:
             pixels = pixels + self.place(places(size[0], size[1]).to(pixels))
+        if directions is not None:
+            columns = F.interpolate(directions.transpose(1, 2), size[1], mode="linear").transpose(1, 2)
+            pixels = pixels + columns.repeat(1, size[0], 1)  # row after row
         joint: Tensor = self.fusion(pixels, heard)
         return joint.transpose(1, 2).unflatten(2, size)
 

@@ -82,7 +82,10 @@ class CavpTraining(Training):
             for group in parameter_groups(modules, None, recipe)
         ]
         joined = [
-            p for part in (network.projector, network.fusion, network.place or nn.Identity()) for p in part.parameters()
+            p
+            for part in (network.projector, network.fusion, network.place, network.direction)
+            if part is not None
+            for p in part.parameters()
         ]
         groups.append(ParameterGroup(joined, recipe.joint_factor, recipe.weight_decay, optimizer="sgd"))
         groups.append(ParameterGroup(list(network.hearing.parameters()), 1.0, 0.0, optimizer="adam", constant=True))
@@ -96,7 +99,7 @@ def build(config: CavpConfig) -> Cavp:
     if config.hearing == "vggish":
         hearing = Vggish(config.hearing_widths, config.hearing_hidden, width)
     else:
-        hearing = AudioResNet(config.spectra, config.hearing_widths, width)
+        hearing = AudioResNet(config.sound_channels, config.hearing_widths, width)
     sizes = config.backbone
     if isinstance(sizes, DilatedResNetSizes):
         first, second, third, fourth = sizes.depths
