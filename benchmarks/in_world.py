@@ -2,7 +2,7 @@
 
     avis synth world --split train --videos 6000 --frames 12 --seed 1
     avis synth test --split test --videos 300 --frames 10 --seed 11
-    python benchmarks/in_world.py fit world [--model avism-tiny] [--frames 1500] [--limit 1.05]
+    python benchmarks/in_world.py fit world [--model avism-tiny] [--frames 1500] [--limit 1.05]   # tpavi-tiny: 0.85
     python benchmarks/in_world.py measure test CLIP ... [--model avism-tiny]
 
 ``fit`` writes ``weights/MODEL.world.safetensors``: mean and covariance over one frame each of some training clips.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from media_factory import make_clip
 from paths import ROOT
 
 import avis_cli
@@ -108,6 +109,19 @@ def test_the_limit_decides(model: Model, world: World) -> None:
         watched = Watched(model, World(world.mean, world.precision, limit, world.weights))
         watched.localize(frames, sound)
         assert watched.is_elsewhere() is elsewhere
+
+
+@pytest.mark.parametrize("name", ["seavis-tiny", "tpavi-tiny"])
+def test_every_bundled_model_knows_its_own_world(name: str, tmp_path: Path) -> None:
+    """And warns of pictures that are nothing of it."""
+    said: list[str] = []
+    avis_cli.segment(SAMPLE, name, end=3, warn=said.append)
+    assert said == []
+    other = tmp_path / "numbers.mp4"
+    make_clip(other, size=(160, 96), fps=5, seconds=2, audio="tone")
+    avis_cli.segment(other, name, warn=said.append)
+    warning = f"the pictures are unlike those of the training: {name} was trained on"
+    assert any(line.startswith(warning) for line in said)
 
 
 def test_samples_pass_without_a_word_and_another_limit_tells_what_to_run(

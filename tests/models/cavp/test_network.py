@@ -410,7 +410,7 @@ def test_only_pixels_near_a_sound_are_told_of_it() -> None:
 
 def test_the_learner_tells_directions_of_both_halves() -> None:
     recipe = replace(RECIPES["cavp-tiny-stereo"], views=4)
-    given = CavpTraining().learner(tiny("cavp-tiny-stereo"), recipe, None)
+    given: Any = CavpTraining().learner(tiny("cavp-tiny-stereo"), recipe, None)
     for contrast in (1.0, 0.0):
         given.recipe = replace(recipe, contrast=contrast)
         given.zero_grad()
