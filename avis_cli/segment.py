@@ -135,10 +135,16 @@ class _Run:
     def semantic(self) -> ClipResult | SemanticResult:
         """The class maps, or the objects that they are cut into."""
         model, options, config = self.model, self.options, self.model.config
-        sound = AudioReader(self.path, self.clip, self.sampling, mute=options.mute)
-        hear: Hear = self._embedder(sound)
+        sound: AudioReader | SampleReader
+        hear: Hear
         if config.hears == "samples":
-            hear = SampleReader(self.path, self.clip, config, mute=options.mute)
+            given = self.clip.audio
+            if config.sound_channels == 2 and given is not None and given.channels == 1:
+                self.warn(f"the sound has one channel, {model.name} hears two: all seems to come from the middle")
+            hear = sound = SampleReader(self.path, self.clip, config, mute=options.mute)
+        else:
+            sound = AudioReader(self.path, self.clip, self.sampling, mute=options.mute)
+            hear = self._embedder(sound)
         world = world_of(model)
         watched = None if world is None else Watched(model, world)
         drawn = map_frames(cast(Model, watched or model), self.frames, hear, self.size, self.progress)
@@ -160,7 +166,7 @@ class _Run:
 
         return embed
 
-    def _end(self, sound: AudioReader, watched: Watched | None) -> Source:
+    def _end(self, sound: AudioReader | SampleReader, watched: Watched | None) -> Source:
         """The clip's description when all of it has been read; what was unusual is told."""
         if sound.silent:
             self.warn("the sound is silent from beginning to end: nothing can be heard")

@@ -69,6 +69,32 @@ def test_each_picture_hears_its_own_second_of_both_channels(clip: Path) -> None:
     assert result.maps[0].score == pytest.approx(float(torch.tensor([1.0, 3, 0]).softmax(0)[1]), abs=0.02)
 
 
+def test_one_channel_of_sound_for_a_model_that_hears_two_is_told(clip: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one.mp4"
+    make_clip(one, size=(96, 64), fps=10, seconds=2, audio="tone", layout="mono")
+    said: list[str] = []
+    found(one, toy_maps.model(), warn=said.append)
+    assert said == ["the sound has one channel, toy-maps hears two: all seems to come from the middle"]
+    for path, channels in ((one, 1), (clip, 2)):
+        said.clear()
+        found(path, toy_maps.model(sound_channels=channels), warn=said.append)
+        assert said == []
+
+
+def test_only_a_clip_without_any_sound_is_told_to_be_silent(clip: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    quiet = tmp_path / "quiet.mp4"
+    make_clip(quiet, size=(96, 64), fps=10, seconds=2, audio="silence", layout="mono")
+    for hears in ("samples", "embedding"):
+        model = toy_maps.model(sound_channels=1, hears=hears, audio_width=1)
+        found(quiet, model, warn=said.append)
+        assert [line for line in said if "silent from beginning to end" in line] == said[-1:] != []
+        said.clear()
+        found(quiet, model, warn=said.append, mute=True)
+        found(clip, model, warn=said.append)
+        assert said == []
+
+
 def test_frames_go_through_in_the_groups_that_the_network_knows(clip: Path) -> None:
     model = toy_maps.model()
     found(clip, model)

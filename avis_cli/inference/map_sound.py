@@ -18,12 +18,13 @@ STRETCH = 60
 
 
 class SampleReader:
-    """Pieces of a clip's sound at 16 kHz; of a muted clip, or one without sound, silence."""
+    """Pieces of a clip's sound at 16 kHz; of a muted clip, or one without sound, silence. ``silent``: whether there was
+    a sound to read, and nothing but zeros in what was read."""
 
     def __init__(self, path: str | os.PathLike[str], clip: ClipInfo, config: MapConfig, *, mute: bool) -> None:
         self._path, self._clip, self._channels = path, clip, config.sound_channels
         self._seconds = Fraction(str(config.sound_seconds))
-        self._is_silent = mute or clip.audio is None
+        self._readable = self.silent = clip.audio is not None and not mute
         self._begin = self._end = Fraction(0)
         self._held = np.zeros((self._channels, 0), np.float32)
 
@@ -31,7 +32,7 @@ class SampleReader:
         """What sounds from each of ``starts`` on, (T, channels, N): silent before the clip and after its end."""
         length = round(self._seconds * SAMPLE_RATE)
         pieces = np.zeros((len(starts), self._channels, length), np.float32)
-        if self._is_silent:
+        if not self._readable:
             return pieces
         for piece, start in zip(pieces, starts, strict=True):
             self._hold(max(start, Fraction(0)), start + self._seconds)
@@ -46,3 +47,4 @@ class SampleReader:
             return
         self._begin, self._end = begin, max(begin + STRETCH, end)
         self._held = read_channels(self._path, self._clip, self._channels, start=self._begin, end=self._end)
+        self.silent = self.silent and not self._held.any()
