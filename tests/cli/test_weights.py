@@ -420,7 +420,7 @@ def test_pull_all_fetches_what_comes_by_itself(
     paths = said.out.splitlines()
     assert Path(paths[0]).name == "avism-tiny.safetensors"
     assert str(store.imported_file(NAME)) in paths
-    assert len(paths) == 4, "the three bundled ones and it"
+    assert len(paths) == 6, "the five bundled ones and it"
     assert "seavis-r50 does not come by itself" in said.err
     assert "avism-swinl-in does not come by itself: `avis weights pull avism-swinl-in` says what to do" in said.err
     before = len(server.downloads)
@@ -436,8 +436,8 @@ def test_pull_all_goes_on_after_a_failure(
     models_from(monkeypatch, avism_r50_in=f"{server.url}/gone.pth")
     assert main(["weights", "pull", "--all"]) == 3
     said = capsys.readouterr()
-    bundled = ["avism-tiny.safetensors", "seavis-tiny.safetensors", "tpavi-tiny.safetensors"]
-    assert [Path(line).name for line in said.out.splitlines()] == bundled
+    bundled = ["avism-tiny", "seavis-tiny", "tpavi-tiny", "cavp-tiny", "cavp-tiny-stereo"]
+    assert [Path(line).stem for line in said.out.splitlines()] == bundled
     assert "the weights of avism-r50-in could not be fetched (127.0.0.1: not found (404)); by hand:" in said.err
 
 
