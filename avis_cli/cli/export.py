@@ -56,7 +56,14 @@ def export(
     files: Annotated[
         list[Path], typer.Argument(metavar="TRACKS.json", help="What avis segment wrote, tracks.json or maps.json.")
     ],
-    to: Annotated[Target, typer.Option("--to", help="The format; docs/exports.md says what each one holds.")],
+    to: Annotated[
+        Target,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help=f"{', '.join(one.value for one in Target)}; docs/exports.md says what each one holds.",
+        ),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(

@@ -15,6 +15,7 @@ from avis_cli.cli.command import add_command, examples
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import UsageError
+from avis_cli.files.numbers import decimal
 
 app = typer.Typer(help="Make sets of pictures and sounds in the layout of VPO.", no_args_is_help=True)
 
@@ -125,13 +126,11 @@ def build(
 
 
 def _shares(text: str) -> tuple[float, float, float]:
-    try:
-        train, val, test = (float(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"--shares {text!r}, expected three numbers such as 0.8,0.1,0.1") from None
-    if not all(0 <= share <= 1e6 for share in (train, val, test)) or train + val + test == 0:
-        raise UsageError(f"--shares {text!r}, expected three numbers from 0 on, not all 0")
-    return train, val, test
+    found = [decimal(part.strip()) for part in text.split(",")]
+    shares = [float(share) for share in found if share is not None and share <= 1e6]
+    if len(found) != 3 or len(shares) != 3 or not any(shares):
+        raise UsageError(f"--shares {text!r}, expected three numbers such as 0.8,0.1,0.1, not all 0")
+    return shares[0], shares[1], shares[2]
 
 
 def _build(

@@ -20,6 +20,7 @@ from PIL import Image
 
 from avis_cli.errors import AnnotationError, MediaError
 from avis_cli.files.json_file import read_json
+from avis_cli.files.numbers import whole_number
 
 Setting = Literal["ss", "ms", "msmi"]
 DESCRIPTION = "vpo.json"
@@ -147,9 +148,10 @@ def _row(entry: Mapping[str, str | None], number: int, setting: Setting, path: P
 
     def whole(name: str) -> int:
         value = text(name)
-        if not value.isascii() or not value.isdigit() or len(value) > 15:
+        found = whole_number(value)
+        if found is None or len(value) > 15:
             raise AnnotationError(f"row {number}: {name} {value[:40]!r}, expected a whole number", file=path)
-        return int(value)
+        return found
 
     try:
         position = float(text("audio_pos"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from job_examples import even, reciprocal
 
 from avis_cli.cli.main import main
 from avis_cli.datasets import avsbench
@@ -129,14 +130,6 @@ def test_processes_tell_of_the_same_and_fail_alike() -> None:
     assert list(first_made(even, range(100), 3, jobs=2)) == [0, 20, 40]
     with pytest.raises(ZeroDivisionError):
         list(first_made(reciprocal, range(1, -1, -1), 3, jobs=2))
-
-
-def even(number: int) -> int | None:
-    return None if number % 2 else 10 * number
-
-
-def reciprocal(number: int) -> float:
-    return 1 / number
 
 
 def test_frames_that_a_layout_has() -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from avis_cli.datasets.label_images import BINARY, IGNORED, open_labels, read_label_image
 from avis_cli.errors import AnnotationError
 from avis_cli.evaluate.semantic.evaluation import MapVideo
+from avis_cli.files.numbers import whole_number
 from avis_cli.results.semantic import SemanticResult
 
 Kind = Literal["binary", "classes"]
@@ -106,7 +107,8 @@ def _images(folder: Path) -> list[Path]:
 
 def _by_number(path: Path) -> list[tuple[int, str]]:
     """Names in the order of the numbers in them."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.stem)]
+    parts = [(whole_number(part), part) for part in re.split(r"(\d+)", path.stem)]
+    return [(-1, part) if number is None else (number, "") for number, part in parts]
 
 
 def read_videos(videos: list[VideoFiles], layout: MapLayout) -> Iterator[MapVideo]:

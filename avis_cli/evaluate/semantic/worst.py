@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def find_worst(evaluation: MapEvaluation, videos: dict[str, dict[str, Any]], cou
     frames = [frame for frame in frames_of(evaluation) if frame.iou < 1]
     frames.sort(key=lambda frame: (frame.iou, -frame.missed - frame.extra))
     return {
-        "videos": sorted(entries, key=lambda entry: float(entry["miou"]))[:count],
+        "videos": sorted(entries, key=itemgetter("miou"))[:count],
         "frames": [{**asdict(frame), "why": frame.reason} for frame in frames[:count]],
     }
 

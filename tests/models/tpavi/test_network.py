@@ -71,7 +71,7 @@ def test_the_block_is_the_formula_with_all_pairs(hears: bool) -> None:
 
 
 def test_frames_of_one_clip_are_seen_together_and_those_of_two_are_not() -> None:
-    network = tiny()
+    network = tiny(chunk=None)
     frames, audio = clips(6)
     two = torch.ones(2, 3, dtype=torch.bool)
     apart = segment(network, frames, audio, two)
