@@ -184,12 +184,16 @@ def test_what_is_not_known_to_sound_is_no_anchor() -> None:
     label, spoilt = labels(1, 1), other.clone()
     changed = relabelled(label, [False, True], known=torch.tensor([True, False]))
     spoilt[1] = 1e3
+
+    def last_first(count: int) -> Tensor:
+        return torch.arange(count).flip(0)
+
     first, second = (
-        float(contrastive_loss(own, one, label, changed, views=8, permute=torch.arange)) for one in (other, spoilt)
+        float(contrastive_loss(own, one, label, changed, views=8, permute=last_first)) for one in (other, spoilt)
     )
     assert first == second
     spoilt[0] = 1e3
-    assert float(contrastive_loss(own, spoilt, label, changed, views=8, permute=torch.arange)) != first
+    assert float(contrastive_loss(own, spoilt, label, changed, views=8, permute=last_first)) != first
 
 
 def test_half_of_three_sounds_that_no_longer_fit_is_one() -> None:
@@ -411,11 +415,27 @@ def test_only_pixels_near_a_sound_are_told_of_it() -> None:
 def test_the_learner_tells_directions_of_both_halves() -> None:
     recipe = replace(RECIPES["cavp-tiny-stereo"], views=4)
     given: Any = CavpTraining().learner(tiny("cavp-tiny-stereo"), recipe, None)
+    told: list[Tensor] = []
+
+    def kept(method: Any) -> Any:
+        def call(sound: Tensor) -> Any:
+            told.append(sound)
+            return method(sound)
+
+        return call
+
+    given.network.hear, given.network.directions = kept(given.network.hear), kept(given.network.directions)
     for contrast in (1.0, 0.0):
         given.recipe = replace(recipe, contrast=contrast)
         given.zero_grad()
-        given.loss(frames(), sounds(channels=2), labels(1, 2)).total.backward()
+        given.loss(
+            frames(), sounds(channels=2), labels(1, 2), lambda count: torch.arange(count).flip(0)
+        ).total.backward()
         assert all(p.grad.abs().max() > 0 for p in given.network.direction.parameters())
+        heard, placed = told
+        assert torch.equal(heard, placed), "the places of the sounds that are heard"
+        assert len(heard) == (4 if contrast else 2)
+        told.clear()
 
 
 def test_released_networks_are_not_placed() -> None:
