@@ -1,1 +1,1 @@
-"""Training of any preset on AVISeg-layout data."""
+"""Training of any preset on the layouts that `avis_cli.datasets` reads."""
