@@ -78,3 +78,7 @@ class AnnotationError(AvisError):
 
 class OutputError(AvisError):
     """Results that cannot be written."""
+
+
+class ClusterError(AvisError):
+    """A cluster that cannot be reached, or whose workers do not start or do not live."""

@@ -40,8 +40,8 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 # headings of the command line's help, in its order
 INPUT, FOUND, WRITTEN, LOOK = "Input", "What is found", "What is written", "Look of the overlay"
-FOLDERS, NETWORK = "Folders of videos", "The network"
-PANELS = (INPUT, FOUND, WRITTEN, LOOK, FOLDERS, NETWORK)
+FOLDERS, NETWORK, CLUSTER = "Folders of videos", "The network", "Several machines"
+PANELS = (INPUT, FOUND, WRITTEN, LOOK, FOLDERS, NETWORK, CLUSTER)
 
 Read = Callable[[Any], Any]
 """A value as it was given, text or a Python object -> as understood. Raises RefusedError."""

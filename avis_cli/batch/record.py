@@ -24,7 +24,8 @@ from avis_cli.options import SegmentOptions
 from avis_cli.version import __version__
 
 _HEAD = '{\n "format": "avis-run",'
-_INTERVAL = 1.0  # seconds between two writings at least: of thousands of inputs each one is a megabyte
+_INTERVAL = 1.0  # seconds between two writings at least
+_SHARE = 0.03  # of the time may be spent on writing: of 100,000 inputs each one takes a second
 
 
 class RunRecord:
@@ -51,7 +52,7 @@ class RunRecord:
         }
         self._weights: dict[str, str] | None = None
         self._entries = {job.target: _entry(job, output) for job in jobs}
-        self._written = 0.0
+        self._next = 0.0
         self._failed = False
         self._warn = warn
         _refuse_foreign(self.path)
@@ -67,11 +68,12 @@ class RunRecord:
         if outcome.weights is not None:
             name, sha256 = outcome.weights
             self._weights = {"name": name, "sha256": sha256}
-        if time.monotonic() - self._written >= _INTERVAL:
+        if time.monotonic() >= self._next:
             self.write()
 
     def write(self) -> None:
         """Replace the file. Where it cannot be written that is told once, and the run goes on without it."""
+        began = time.monotonic()
         document = {**self._head, "weights": self._weights, "inputs": list(self._entries.values())}
         try:
             with output_file(self.path, overwrite=True) as part:
@@ -81,7 +83,8 @@ class RunRecord:
             if not self._failed:
                 self._warn(f"the run is not recorded: {error}")
             self._failed = True
-        self._written = time.monotonic()
+        now = time.monotonic()
+        self._next = now + max(_INTERVAL, (now - began) / _SHARE)
 
 
 def _entry(job: Job, output: Path) -> dict[str, Any]:

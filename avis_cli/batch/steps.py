@@ -61,6 +61,10 @@ class JobSteps:
             self.write(prepared, folder, partial, result)
         return self.done(prepared, result)
 
+    def load(self) -> None:
+        """Find the weights and load them on the first device, as the first job would. Raises WeightsError."""
+        self._load(self._find_weights(), 0)
+
     def prepare(self, job: Job) -> PreparedJob:
         """All that can be found out about a job without the network, which then cannot fail for it.
 

@@ -17,20 +17,27 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from avis_cli.batch.cancel import CancelToken
+from avis_cli.cli import console
 from avis_cli.files import partial
 
 Result = TypeVar("Result")
 
 PATIENCE = 0.9
-"""Seconds that cancelled work has for ending by itself."""
+"""Seconds that cancelled work has for ending by itself, unless told otherwise."""
 
 _GLANCE = 0.25  # seconds: where a wait without end cannot be interrupted (Windows) a signal is seen between two
 
 _at_work: set[threading.Thread] = set()
 
 
-def cancellable(work: Callable[[CancelToken], Result]) -> Result:
-    """What ``work`` returns or raises; or what a signal raises in this thread, after the work has been cancelled."""
+def cancellable(
+    work: Callable[[CancelToken], Result], *, drain: CancelToken | None = None, patience: float = PATIENCE
+) -> Result:
+    """What ``work`` returns or raises; or what a signal raises in this thread, after the work has been cancelled.
+
+    ``drain``: a token of work that can come to an early end by itself; the first Ctrl-C cancels only that.
+    ``patience``: seconds that cancelled work has for ending by itself.
+    """
     token = CancelToken()
     if threading.current_thread() is not threading.main_thread():
         return work(token)  # no signal comes here
@@ -40,12 +47,18 @@ def cancellable(work: Callable[[CancelToken], Result]) -> Result:
         _at_work.add(thread)
         thread.start()
         while not outcome.done():
-            wait([outcome], _GLANCE)
+            try:
+                wait([outcome], _GLANCE)
+            except KeyboardInterrupt:
+                if drain is None or drain.is_cancelled:
+                    raise
+                drain.cancel()
+                console.note("no other input is begun, what runs is finished; Ctrl-C once more ends it too")
         return outcome.result()
     except BaseException:
         if not outcome.done():
             with _undisturbed():
-                _cancel(thread, token)
+                _cancel(thread, token, patience)
         raise
     finally:
         if outcome.done():
@@ -64,10 +77,10 @@ def _settle(outcome: Future[Result], work: Callable[[CancelToken], Result], toke
         outcome.set_exception(error)
 
 
-def _cancel(thread: threading.Thread, token: CancelToken) -> None:
+def _cancel(thread: threading.Thread, token: CancelToken, patience: float) -> None:
     token.cancel()
     if thread.ident is not None:
-        thread.join(PATIENCE)
+        thread.join(patience)
     if thread.is_alive():
         partial.abandon()
 

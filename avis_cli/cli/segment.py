@@ -12,9 +12,11 @@ from typing import Annotated
 import typer
 
 from avis_cli.batch.cancel import CancelToken
+from avis_cli.batch.executors.base import Executor
 from avis_cli.batch.executors.threads import ThreadExecutor
 from avis_cli.batch.inputs import Found, Shard, collect
 from avis_cli.batch.job import Job, RunSettings, concerns_all
+from avis_cli.batch.journal import Journal
 from avis_cli.batch.model_choice import parse_devices, require_devices
 from avis_cli.batch.record import write_run_index
 from avis_cli.batch.report import BatchReport
@@ -22,7 +24,17 @@ from avis_cli.batch.runner import BatchRunner
 from avis_cli.batch.steps import JobSteps
 from avis_cli.cli import completion, console
 from avis_cli.cli.batch_console import ConsoleEvents
-from avis_cli.cli.cancellable import cancellable
+from avis_cli.cli.cancellable import PATIENCE, cancellable
+from avis_cli.cli.cluster import (
+    CLUSTER_PATIENCE,
+    Cluster,
+    ClusterChoice,
+    CpusPerWorker,
+    GpusPerWorker,
+    Retries,
+    Timeout,
+    Workers,
+)
 from avis_cli.cli.command import examples
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.parameters import flag, flag_given, takes_options
@@ -142,6 +154,12 @@ def segment(
     skip_existing: SkipExisting = False,
     jobs: Jobs = None,
     shard: ShardOption = None,
+    cluster: Cluster = None,
+    workers: Workers = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
+    retries: Retries = None,
+    timeout: Timeout = None,
     dry_run: DryRun = False,
     offline: Offline = False,
     as_json: AsJson = False,
@@ -149,20 +167,21 @@ def segment(
     debug: Debug = False,
 ) -> None:
     """Find the objects that sound in each video; write overlay, masks, tracks and report to DIR/<file name>/."""
+    spread = ClusterChoice(cluster, workers, cpus_per_worker, gpus_per_worker, retries, timeout)
+    spread.check(device, jobs)
     devices = parse_devices(device)
     part = None if shard is None else Shard.parse(shard)
     _refuse_unused(inputs, options, recursive)
     settings = RunSettings(options, model, devices, offline, overwrite, skip_existing)
-    if not dry_run:
+    if not (dry_run or spread):
         require_devices(devices)
-    run = Run(settings, output, part, jobs, recursive, dry_run, as_json)
+    run = Run(settings, output, part, jobs, recursive, dry_run, as_json, spread)
     if DASH not in inputs:
         run.over(inputs)
         return
-    if len(inputs) > 1 or part is not None:
-        raise UsageError(
-            f"- with {'other inputs' if part is None else '--shard'}", hint="standard input is one clip by itself"
-        )
+    if len(inputs) > 1 or part is not None or spread:
+        other = "--cluster" if spread else "other inputs" if part is None else "--shard"
+        raise UsageError(f"- with {other}", hint="standard input is one clip by itself")
     with spooled() as path:
         run.over([path], called=NAME)
 
@@ -201,6 +220,7 @@ class Run:
     recursive: bool
     dry_run: bool
     as_json: bool
+    cluster: ClusterChoice
 
     def over(self, inputs: Sequence[Path], called: str | None = None) -> None:
         """Work on the inputs and end with the exit code. ``called``: the name of the one input."""
@@ -215,20 +235,31 @@ class Run:
         work = found if self.part is None else Found(self.part.of(found.jobs), found.refused)
         if work.refused and len(work.jobs) + len(work.refused) == 1:
             raise work.refused[0]
-        by_itself = self.part is None and count == 1 and (pictures or not any(map(os.path.isdir, inputs)))
+        alone = self.part is None and not self.cluster
+        by_itself = alone and count == 1 and (pictures or not any(map(os.path.isdir, inputs)))
         if self.dry_run:
             refusals = _dry_run(self.settings, work, self.as_json)
             _end(refusals, len(work.jobs) + len(work.refused))
         elif by_itself:
             _one(BatchRunner(self.settings, self.output), work.jobs[0], self.as_json)
         else:
-            runner = BatchRunner(self.settings, self.output, executor=ThreadExecutor(self.jobs), shard=self.part)
-            report = _several(runner, work, self.as_json)
+            drain = CancelToken() if self.cluster else None
+            executor = self._executor(drain)
+            runner = BatchRunner(self.settings, self.output, executor=executor, shard=self.part)
+            report = _several(runner, work, self.as_json, drain)
             if "report" in options.only:
                 write_run_index(self.output, found.jobs, console.warn)
             for line in report.summary():
                 console.note(line)
+            if drain is not None and drain.is_cancelled and report.total < len(work.jobs) + len(work.refused):
+                raise KeyboardInterrupt
             _end(report.failed, report.total)
+
+    def _executor(self, drain: CancelToken | None) -> Executor:
+        if drain is None:
+            return ThreadExecutor(self.jobs)
+        journal = Journal(self.output, self.settings, self.part)
+        return self.cluster.executor(",".join(self.settings.devices), journal, drain)
 
 
 def _one(runner: BatchRunner, job: Job, as_json: bool) -> None:
@@ -237,12 +268,17 @@ def _one(runner: BatchRunner, job: Job, as_json: bool) -> None:
         cancellable(lambda token: runner.run_one(job, events, token))
 
 
-def _several(runner: BatchRunner, work: Found, as_json: bool) -> BatchReport:
-    """Every job, whatever becomes of the others; what concerns them all is raised."""
+def _several(runner: BatchRunner, work: Found, as_json: bool, drain: CancelToken | None) -> BatchReport:
+    """Every job, whatever becomes of the others; what concerns them all is raised. ``drain``: of a cluster."""
     for refusal in work.refused:
         console.report(refusal)
     with ConsoleEvents(as_json=as_json, many=True) as events:
-        return cancellable(lambda token: runner.run(work.jobs, events, token, refused=len(work.refused)))
+        patience = PATIENCE if drain is None else CLUSTER_PATIENCE
+        return cancellable(
+            lambda token: runner.run(work.jobs, events, token, refused=len(work.refused)),
+            drain=drain,
+            patience=patience,
+        )
 
 
 def _dry_run(settings: RunSettings, work: Found, as_json: bool) -> int:
