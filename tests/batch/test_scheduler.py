@@ -262,14 +262,14 @@ def test_a_start_that_works_forgets_the_earlier_ones() -> None:
 
 def test_draining_finishes_what_runs_and_begins_nothing() -> None:
     pool, watcher, drain = Pool(2, takes(3)), Watcher(), CancelToken()
-    pool.submit = _after(pool.submit, 2, drain.cancel)  # type: ignore[method-assign]
+    pool.submit = _after(pool.submit, 2, drain.cancel)  # type: ignore[method-assign, assignment]
     Scheduler(pool, 2, Limits(), watcher, lambda: pool.now).run("abcde", CancelToken(), drain)
     assert watcher.ended() == {"a": "done", "b": "done"}
 
 
 def test_draining_tries_nothing_again() -> None:
     pool, watcher, drain = Pool(1, lambda worker, task: dies(worker)), Watcher(), CancelToken()
-    pool.submit = _after(pool.submit, 1, drain.cancel)  # type: ignore[method-assign]
+    pool.submit = _after(pool.submit, 1, drain.cancel)  # type: ignore[method-assign, assignment]
     Scheduler(pool, 1, Limits(), watcher, lambda: pool.now).run("ab", CancelToken(), drain)
     assert len(pool.submitted) == 1
     assert not watcher.ends
@@ -277,7 +277,7 @@ def test_draining_tries_nothing_again() -> None:
 
 def test_a_cancelled_run_ends_at_once() -> None:
     pool, watcher, cancel = Pool(2, takes(3)), Watcher(), CancelToken()
-    pool.submit = _after(pool.submit, 2, cancel.cancel)  # type: ignore[method-assign]
+    pool.submit = _after(pool.submit, 2, cancel.cancel)  # type: ignore[method-assign, assignment]
     with pytest.raises(Cancelled):
         Scheduler(pool, 2, Limits(), watcher, lambda: pool.now).run("abcde", cancel, CancelToken())
     assert not watcher.ends

@@ -46,10 +46,8 @@ class _Actor:
         self._worker: Worker | None = None
 
     def start(self, version: str, place: Place) -> str:
-        """Get ready; the name of the machine. Raises ClusterError for a machine that cannot help."""
-        import ray
-
-        node = f"{socket.gethostname()}/{ray.get_runtime_context().get_node_id()[:8]}"
+        """Get ready; which process of which machine this is. Raises ClusterError for a machine that cannot help."""
+        node = f"{socket.gethostname()} (process {os.getpid()})"
         if version != __version__:
             raise ClusterError(
                 f"{node} has avis-cli {__version__}, the driver {version}", hint="install the same on every machine"

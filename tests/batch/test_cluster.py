@@ -1,0 +1,439 @@
+"""Jobs on a cluster whose workers are made and run in this process: what is done, told, recorded, and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from media_factory import make_clip
+
+from avis_cli.batch.cancel import CancelToken
+from avis_cli.batch.events import IgnoreEvents
+from avis_cli.batch.executors.cluster import ClusterExecutor
+from avis_cli.batch.inputs import Shard, collect
+from avis_cli.batch.job import Job, Outcome, RunSettings
+from avis_cli.batch.journal import Journal
+from avis_cli.batch.report import BatchReport
+from avis_cli.batch.runner import BatchRunner
+from avis_cli.batch.scheduler import Event, Finished, Limits, Lost, Raised, Ready, WorkerPool
+from avis_cli.batch.worker import Place, SegmentWorker, Worker
+from avis_cli.errors import ClusterError, OutputError, WeightsError
+from avis_cli.options import SegmentOptions
+
+NAMES = ("a.mp4", "b.mp4", "c.mp4")
+
+
+class HerePool:
+    """Workers of this process, one task at a time; what they are given and give back is pickled, as on a network.
+
+    ``deaths``: names of inputs under which a worker dies, once for each time they are in the list."""
+
+    def __init__(self, make: Callable[[], Worker], place: Place, workers: int, deaths: Sequence[str] = ()) -> None:
+        self._make, self._place, self._deaths = make, place, list(deaths)
+        self._workers: dict[int, Worker] = {}
+        self._events: deque[Event] = deque()
+        self.submitted: list[str] = []
+        self.is_closed = False
+        for number in range(workers):
+            self._start(number)
+
+    def _start(self, number: int) -> None:
+        self._place.check("here")
+        self._workers[number] = pickle.loads(pickle.dumps(self._make))()
+        self._workers[number].start()
+        self._events.append(Ready(number, "here"))
+
+    def submit(self, worker: int, task: Job) -> None:
+        self.submitted.append(task.source.name)
+        if task.source.name in self._deaths:
+            self._deaths.remove(task.source.name)
+            self._events.append(Lost(worker, "out of memory"))
+            self._start(worker)
+            return
+        try:
+            value = self._workers[worker].run(pickle.loads(pickle.dumps(task)))
+            self._events.append(Finished(worker, pickle.loads(pickle.dumps(value))))
+        except Exception as error:
+            self._events.append(Raised(worker, pickle.loads(pickle.dumps(error))))
+
+    def wait(self, seconds: float) -> list[Event]:
+        assert self._events, "nothing is left to happen"
+        return [self._events.popleft()]
+
+    def kill(self, worker: int) -> None:
+        raise AssertionError("no task takes long here")
+
+    def give_up(self, worker: int) -> None: ...
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Maker:
+    """Makes what does a run's jobs; plain data."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        self.settings = settings
+
+    def __call__(self) -> Worker:
+        return SegmentWorker(self.settings)
+
+
+class Cluster:
+    """Opens pools of two workers and remembers them."""
+
+    def __init__(self, deaths: Sequence[str] = (), make: Callable[[RunSettings], Callable[[], Worker]] = Maker) -> None:
+        self.deaths, self.make = deaths, make
+        self.pools: list[HerePool] = []
+        self.settings: list[RunSettings] = []
+
+    @contextmanager
+    def open(
+        self, settings: RunSettings, place: Place, most: int, warn: Callable[[str], None]
+    ) -> Iterator[tuple[WorkerPool, int]]:
+        self.settings.append(settings)
+        pool = HerePool(self.make(settings), place, min(2, most), self.deaths)
+        self.pools.append(pool)
+        yield pool, min(2, most)
+        pool.close()
+
+    @property
+    def submitted(self) -> list[str]:
+        return [name for pool in self.pools for name in pool.submitted]
+
+
+class Events(IgnoreEvents):
+    def __init__(self) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def outcome(self, outcome: Outcome) -> None:
+        assert outcome.job.source.name not in self.outcomes
+        self.outcomes[outcome.job.source.name] = outcome
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    for number, name in enumerate(NAMES, start=1):
+        make_clip(folder / name, size=(64, 48), fps=5, seconds=number, audio="tone")
+    return folder
+
+
+@pytest.fixture
+def settings(tiny_weights: Path) -> RunSettings:
+    options = SegmentOptions(threshold=0.05, gate=False, mask_fps=Fraction(1), only=("tracks", "masks"))
+    return RunSettings(options, str(tiny_weights), ("cpu",))
+
+
+def run(
+    cluster: Cluster,
+    settings: RunSettings,
+    folder: Path,
+    out: Path,
+    events: Events | None = None,
+    drain: CancelToken | None = None,
+    shard: Shard | None = None,
+) -> BatchReport:
+    journal = Journal(out, settings, shard)
+    executor = ClusterExecutor(cluster.open, Limits(), journal, drain or CancelToken())
+    jobs = collect([folder], out).jobs
+    jobs = jobs if shard is None else shard.of(jobs)
+    return BatchRunner(settings, out, executor=executor, shard=shard).run(jobs, events or Events(), CancelToken())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".jsonl")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def states(path: Path) -> list[tuple[str, str]]:
+    return [(line["output"], line["state"]) for line in lines(path)[1:] if "output" in line]
+
+
+def test_a_cluster_writes_what_one_machine_writes_byte_for_byte(
+    settings: RunSettings, videos: Path, tmp_path: Path
+) -> None:
+    BatchRunner(settings, tmp_path / "one").run(collect([videos], tmp_path / "one").jobs, Events(), CancelToken())
+    cluster, events = Cluster(), Events()
+    report = run(cluster, settings, videos, tmp_path / "many", events)
+    assert contents(tmp_path / "many") == contents(tmp_path / "one")
+    assert (report.done, report.failed) == (3, 0)
+    assert cluster.submitted == ["c.mp4", "b.mp4", "a.mp4"]  # the longest first
+    assert cluster.pools[0].is_closed
+    assert all(outcome.found for outcome in events.outcomes.values())
+
+
+def test_what_a_worker_tells_comes_to_whoever_watches(videos: Path, tmp_path: Path) -> None:
+    events = Events()
+    settings = RunSettings(SegmentOptions(only=("tracks",)), None, ("cpu",))
+    run(Cluster(), settings, videos, tmp_path / "out", events)
+    assert sum("trained on" in note for note in events.notes) == 1  # though two workers say so
+    assert sorted(text.split(": ")[0] for text in events.warnings) == [str(videos / name) for name in NAMES]
+
+
+def test_an_input_that_is_no_video_fails_alone(settings: RunSettings, videos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes((videos / "a.mp4").read_bytes())
+    (folder / "bad.mp4").write_bytes(b"no video at all")
+    events = Events()
+    report = run(Cluster(), settings, folder, tmp_path / "out", events)
+    assert (report.done, report.failed) == (1, 1)
+    failure = events.outcomes["bad.mp4"].failure
+    assert failure is not None
+    assert failure.is_expected
+    assert failure.names_file
+    assert lines(tmp_path / "out" / "run.jsonl")[-1]["error"] == failure.cause
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["inputs"][1]["status"] == "failed"
+
+
+def test_what_dies_once_is_done_again_and_what_dies_always_is_named(
+    settings: RunSettings, videos: Path, tmp_path: Path
+) -> None:
+    cluster, events, out = Cluster(["b.mp4", "c.mp4", "c.mp4", "c.mp4"]), Events(), tmp_path / "out"
+    report = run(cluster, settings, videos, out, events)
+    assert (report.done, report.failed) == (2, 1)
+    failure = events.outcomes["c.mp4"].failure
+    assert failure is not None
+    hint = "try it by itself, without a cluster"
+    assert failure.cause == f"{videos / 'c.mp4'}: its worker died 3 times, the last time: out of memory; {hint}"
+    assert sum("it is done again" in text for text in events.warnings) == 3
+    told = [state for name, state in states(out / "run.jsonl") if name == "c.mp4"]
+    assert told == ["running", "lost", "running", "lost", "running", "quarantined"]
+    assert not (out / "c.mp4").exists()
+    # another run tries what was given up, and that alone
+    again = Cluster()
+    report = run(again, settings, videos, out)
+    assert again.submitted == ["c.mp4"]
+    assert (report.done, report.skipped) == (1, 2)
+
+
+def test_a_driver_that_is_killed_goes_on_where_it_was(settings: RunSettings, videos: Path, tmp_path: Path) -> None:
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    run(Cluster(), settings, videos, whole)
+    run(Cluster(), settings, videos, out)
+    first = {name: (out / name / "tracks.json").stat().st_mtime_ns for name in NAMES}
+    journal = out / "run.jsonl"
+    kept = journal.read_bytes().splitlines(keepends=True)
+    # killed in the middle of a line, when one input was through, and one complete that the journal does not know
+    journal.write_bytes(b"".join(kept[:5]) + kept[5][:20])
+    (out / "a.mp4" / ".avis.json").unlink()
+    _remove(out / "a.mp4")
+    (out / "run.json").unlink()
+    cluster = Cluster()
+    report = run(cluster, settings, videos, out)
+    assert (report.done, report.skipped) == (1, 2)
+    assert cluster.submitted == ["b.mp4", "a.mp4"]  # b is looked at and found complete
+    assert contents(out) == contents(whole)
+    for name in ("b.mp4", "c.mp4"):
+        assert (out / name / "tracks.json").stat().st_mtime_ns == first[name]
+
+
+def _remove(folder: Path) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    folder.rmdir()
+
+
+def test_with_all_done_no_worker_is_started(settings: RunSettings, videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(Cluster(), settings, videos, out)
+    cluster, events = Cluster(), Events()
+    report = run(cluster, settings, videos, out, events)
+    assert (report.skipped, cluster.pools) == (3, [])
+    assert [outcome.tracks for outcome in events.outcomes.values()].count(None) == 0
+
+
+@pytest.mark.parametrize("change", ["input", "results", "settings", "overwrite"])
+def test_what_the_journal_says_no_longer_counts_where_something_has_changed(
+    settings: RunSettings, videos: Path, tmp_path: Path, change: str
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in NAMES:
+        (folder / name).write_bytes((videos / name).read_bytes())
+    run(Cluster(), settings, folder, out)
+    cluster, events = Cluster(), Events()
+    if change == "input":
+        (folder / "a.mp4").write_bytes((videos / "b.mp4").read_bytes())
+    elif change == "results":
+        _remove(out / "a.mp4")
+    elif change == "settings":
+        settings = RunSettings(SegmentOptions(threshold=0.5, only=("tracks",)), settings.model, ("cpu",))
+    else:
+        settings = RunSettings(settings.options, settings.model, ("cpu",), overwrite=True)
+    report = run(cluster, settings, folder, out, events)
+    if change in ("settings", "overwrite"):
+        assert sorted(cluster.submitted) == list(NAMES)
+    else:
+        assert cluster.submitted == ["a.mp4"]
+    expected = {"input": (0, 1), "results": (1, 0), "settings": (0, 3), "overwrite": (3, 0)}
+    assert (report.done, report.failed) == expected[change]
+    if report.failed:
+        failure = events.outcomes["a.mp4"].failure
+        assert failure is not None
+        assert "results are already there" in failure.cause
+
+
+def test_draining_leaves_the_rest_for_the_next_run(settings: RunSettings, videos: Path, tmp_path: Path) -> None:
+    out, drain = tmp_path / "out", CancelToken()
+
+    class Draining(Events):
+        def outcome(self, outcome: Outcome) -> None:
+            super().outcome(outcome)
+            drain.cancel()
+
+    cluster = Cluster()
+    report = run(cluster, settings, videos, out, Draining(), drain)
+    assert report.total == 2  # one was through, the other had begun
+    record = json.loads((out / "run.json").read_text())
+    assert [entry["status"] for entry in record["inputs"]] == ["pending", "complete", "complete"]
+    assert run(Cluster(), settings, videos, out).skipped == 2
+
+
+def test_weights_that_are_not_there_end_the_run(settings: RunSettings, videos: Path, tmp_path: Path) -> None:
+    settings = RunSettings(settings.options, str(tmp_path / "none.safetensors"), ("cpu",))
+    with pytest.raises(WeightsError, match=r"none\.safetensors"):
+        run(Cluster(), settings, videos, tmp_path / "out")
+
+
+class _Fatal:
+    def __init__(self, settings: RunSettings) -> None: ...
+
+    def __call__(self) -> Worker:
+        return self
+
+    def start(self) -> None: ...
+
+    def run(self, task: Job) -> Any:
+        raise WeightsError("broken")
+
+
+class _Odd(_Fatal):
+    def run(self, task: Job) -> Any:
+        raise ValueError("odd")
+
+
+def test_what_concerns_all_inputs_ends_the_run_and_what_is_odd_only_its_input(
+    settings: RunSettings, videos: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(WeightsError, match="broken"):
+        run(Cluster(make=_Fatal), settings, videos, tmp_path / "a")
+    events = Events()
+    assert run(Cluster(make=_Odd), settings, videos, tmp_path / "b", events).failed == 3
+    failure = events.outcomes["a.mp4"].failure
+    assert failure is not None
+    assert (failure.kind, failure.text) == ("ValueError", "odd")
+
+
+def test_a_shard_has_a_journal_of_its_own(settings: RunSettings, videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(Cluster(), settings, videos, out, shard=Shard(1, 2))
+    run(Cluster(), settings, videos, out, shard=Shard(2, 2))
+    assert {name for name, _ in states(out / "run-1-of-2.jsonl")} == {"a.mp4", "c.mp4"}
+    assert {name for name, _ in states(out / "run-2-of-2.jsonl")} == {"b.mp4"}
+
+
+def test_a_machine_without_the_same_disk_is_refused(tmp_path: Path) -> None:
+    here = os.getcwd()
+    file = tmp_path / "run.jsonl"
+    file.write_text('{"run": "abc"}\n')
+    try:
+        Place(str(tmp_path), str(file), "abc").check("node")
+        assert os.getcwd() == str(tmp_path)
+    finally:
+        os.chdir(here)
+    with pytest.raises(ClusterError, match="node does not see what is written to"):
+        Place(None, str(file), "other").check("node")
+    with pytest.raises(ClusterError, match="node does not see what is written to"):
+        Place(None, str(tmp_path / "none.jsonl"), "abc").check("node")
+    with pytest.raises(ClusterError, match=r"node has no folder .*none"):
+        Place(str(tmp_path / "none"), None).check("node")
+
+
+def test_two_runs_into_one_folder_at_once_are_refused(settings: RunSettings, tmp_path: Path) -> None:
+    with Journal(tmp_path, settings), pytest.raises(OutputError, match="another run is at work here"):
+        Journal(tmp_path, settings).__enter__()
+    with Journal(tmp_path, settings):
+        pass
+
+
+@pytest.mark.parametrize("text", ['{"format": "avis-run"}\n', "notes of mine\n", "\n", '{"format": "avis-run-logs"}'])
+def test_a_file_of_somebody_else_is_kept(settings: RunSettings, tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.jsonl").write_text(text)
+    with pytest.raises(OutputError, match="no journal of a run"):
+        Journal(tmp_path, settings).__enter__()
+    assert (tmp_path / "run.jsonl").read_text() == text
+
+
+def test_a_journal_leaves_no_folder_where_it_cannot_be_written(settings: RunSettings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="cannot be written"):
+        Journal(tmp_path / "file" / "out", settings).__enter__()
+
+
+_ENTRIES = [
+    {"output": "a.mp4", "state": "running", "attempt": 1, "node": "n"},
+    {"output": "a.mp4", "state": "done", "tracks": 2, "size": 3, "sha256": "00", "video": 1.5, "weights": ["w", "1"]},
+]
+
+
+@given(st.integers(0, 400))
+def test_a_journal_that_is_cut_off_anywhere_is_read_as_far_as_it_goes(tmp_path_factory: Any, cut: int) -> None:
+    settings, out = RunSettings(), tmp_path_factory.mktemp("cut")
+    job = Job(out / "clip.mp4", out / "a.mp4")
+    job.source.write_bytes(b"abc")
+    job.target.mkdir()
+    (job.target / ".avis.json").write_text("{}")
+    with Journal(out, settings):
+        pass
+    text = (out / "run.jsonl").read_bytes() + b"".join(json.dumps(entry).encode() + b"\n" for entry in _ENTRIES)
+    (out / "run.jsonl").write_bytes(text[: len(text) - cut] if cut < len(text) else b"")
+    with Journal(out, settings) as journal:
+        outcome = journal.done_before(job)
+    assert (outcome is not None) == (cut == 0)
+    if outcome is not None:
+        assert (outcome.status, outcome.tracks, outcome.seconds) == ("skipped", 2, 1.5)
+        assert outcome.weights == ("w", "1")
+    for line in (out / "run.jsonl").read_bytes().splitlines(keepends=True):
+        assert json.loads(line)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"size": "3"}, {"size": None}, {"sha256": 1}, {"video": None}, {"tracks": "2"}, {"size": 4}, {"state": "failed"}],
+)
+def test_a_journal_that_was_edited_is_not_believed(tmp_path: Path, change: dict[str, Any]) -> None:
+    settings = RunSettings()
+    job = Job(tmp_path / "clip.mp4", tmp_path / "a.mp4")
+    job.source.write_bytes(b"abc")
+    job.target.mkdir()
+    (job.target / ".avis.json").write_text("{}")
+    with Journal(tmp_path, settings):
+        pass
+    with open(tmp_path / "run.jsonl", "a") as file:
+        file.write(json.dumps(_ENTRIES[1] | change) + "\n")
+    with Journal(tmp_path, settings) as journal:
+        assert journal.done_before(job) is None
