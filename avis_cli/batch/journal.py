@@ -21,7 +21,7 @@ from avis_cli.batch.job import Job, Outcome, RunSettings
 from avis_cli.errors import OutputError
 from avis_cli.files.atomic import cannot_write, refuse_link
 from avis_cli.files.locks import take_lock
-from avis_cli.files.partial import missing_parents, remove_empty
+from avis_cli.files.partial import discard, missing_parents, remove_empty
 from avis_cli.version import __version__
 
 _FORMAT = "avis-run-log"
@@ -30,7 +30,7 @@ _BEGIN = b'{"format": "avis-run-log"'
 
 class Journal:
     """``with Journal(output, settings) as journal:`` the journal of a run into the folder ``output``, for this process
-    alone; ``shard``: of one shard of it, in a file of its own.
+    alone; ``shard``: of one shard of it, in a file of its own. Where no input comes to be begun it is gone at the end.
 
     ``earlier``: what an earlier run with the same settings said last of each output that is done. Raises OutputError if
     something else has the file's name, another run is at work there, or it cannot be written.
@@ -47,7 +47,8 @@ class Journal:
             "settings": settings.options.understood(),
             "model": settings.model,
         }
-        self._is_new = settings.overwrite
+        self._is_anew = settings.overwrite
+        self._is_empty = True
         self.earlier: dict[str, Mapping[str, Any]] = {}
         self._file: IO[bytes] | None = None
         self._made: list[Path] = []
@@ -62,6 +63,7 @@ class Journal:
                 raise OutputError("another run is at work here", hint="wait for it, or give another -o", file=self.path)
             self._read()
             self._put({**self._head, "run": self.token})
+            self._is_empty = not self.earlier
         except OSError as error:
             self._close()
             raise cannot_write(error, self.path) from error
@@ -73,6 +75,8 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._is_empty:
+            discard(self.path)
         self._close()
 
     def began(self, job: Job, attempt: int, node: str) -> None:
@@ -122,7 +126,7 @@ class Journal:
         if not (first.startswith(_BEGIN) or _BEGIN.startswith(first)):
             raise OutputError("is no journal of a run and would be lost", hint="move it away", file=self.path)
         head = _parsed(first) or {}
-        if not self._is_new and all(head.get(key) == value for key, value in self._head.items()):
+        if not self._is_anew and all(head.get(key) == value for key, value in self._head.items()):
             kept = self._file.tell()
             for line in self._file:
                 entry = _parsed(line)
@@ -143,6 +147,7 @@ class Journal:
     def _put(self, entry: Mapping[str, Any]) -> None:
         assert self._file is not None
         try:
+            self._is_empty = False
             self._file.write(json.dumps(entry, ensure_ascii=True, allow_nan=False).encode("ascii") + b"\n")
             self._file.flush()
         except OSError as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from avis_cli.batch.executors.ray import ClusterOptions
     from avis_cli.batch.journal import Journal
 
-CLUSTER_PATIENCE = 5.0
+CLUSTER_PATIENCE = 10.0
 """Seconds that a run on a cluster has for ending its workers, when it is called off."""
 
 Cluster = Annotated[

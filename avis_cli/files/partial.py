@@ -130,6 +130,11 @@ def remove_leftovers(destination: Path) -> None:
                 discard(lock_path)
 
 
+def has_leftovers(destination: Path) -> bool:
+    """Whether anything that somebody was or is writing lies beside ``destination``."""
+    return bool(_leftovers(destination))
+
+
 def _put_back(aside: Path, destination: Path) -> None:
     """Give old results their name again if nothing has taken it, else remove them."""
     if not os.path.lexists(destination):

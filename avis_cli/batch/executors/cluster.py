@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -17,6 +17,8 @@ from avis_cli.batch.scheduler import Limits, Scheduler, Settled, WorkerPool
 from avis_cli.batch.worker import JobReport, Place
 from avis_cli.errors import ClusterError
 from avis_cli.files import partial
+
+_DYING = 3.0  # seconds that killed workers have for it
 
 
 class OpenPool(Protocol):
@@ -57,13 +59,13 @@ class ClusterExecutor:
     def _run(self, jobs: list[Job], settings: RunSettings, events: EventSink, cancel: CancelToken) -> None:
         watcher = _Recorded(self.journal, events)
         place = place_of(jobs, settings, self.journal)
-        try:
-            with self.open_pool(settings, place, len(jobs), events.warn) as (pool, workers):
-                scheduler = Scheduler(pool, workers, self.limits, watcher, self.clock)
+        with self.open_pool(settings, place, len(jobs), events.warn) as (pool, workers):
+            scheduler = Scheduler(pool, workers, self.limits, watcher, self.clock)
+            try:
                 scheduler.run(sorted(jobs, key=_size, reverse=True), cancel, self.drain)
-        finally:
-            for job in watcher.unfinished:  # of workers that had no time to clean up
-                partial.remove_leftovers(job.target)
+            finally:
+                pool.close()
+                _tidy(watcher.unfinished)
 
 
 def place_of(jobs: Sequence[Job], settings: RunSettings, journal: Journal) -> Place:
@@ -72,6 +74,17 @@ def place_of(jobs: Sequence[Job], settings: RunSettings, journal: Journal) -> Pl
     named = settings.model is not None and os.path.exists(settings.model)
     is_relative = any(not path.is_absolute() for path in paths) or (named and not os.path.isabs(settings.model or ""))
     return Place(os.getcwd() if is_relative else None, os.path.abspath(journal.path), journal.token)
+
+
+def _tidy(jobs: Iterable[Job]) -> None:
+    """Remove what workers were writing that had no time to clean up. They keep it until they are gone, which takes a
+    moment; those of other machines keep it until the next run."""
+    until = time.monotonic() + _DYING
+    for job in jobs:
+        partial.remove_leftovers(job.target)
+        while partial.has_leftovers(job.target) and time.monotonic() < until:
+            time.sleep(0.05)
+            partial.remove_leftovers(job.target)
 
 
 def _size(job: Job) -> int:

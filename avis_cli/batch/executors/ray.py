@@ -20,10 +20,12 @@ from avis_cli.batch.job import RunSettings
 from avis_cli.batch.scheduler import Event, Finished, Lost, Raised, Ready
 from avis_cli.batch.worker import Place, SegmentWorker, Worker
 from avis_cli.errors import ClusterError, UsageError
+from avis_cli.files.numbers import whole_number
 from avis_cli.version import __version__
 
 _AGAIN, _LONGEST = 0.2, 10.0  # seconds before a worker that died is started again, doubled up to
 _WORTH_A_WORD = 30.0  # seconds without any worker
+_LISTENS = 10.0  # seconds for the head of a cluster to answer
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,9 @@ def _in_short(error: Exception) -> str:
 
 def import_ray() -> ModuleType:
     """Raises UsageError where Ray is not installed."""
-    # it tells its makers of each use unless told not to
+    # it tells its makers of each use unless told not to, and ends in its own way when a signal comes
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
     try:
         import ray
     except ImportError:
@@ -236,6 +239,7 @@ def connected(options: ClusterOptions) -> Iterator[tuple[ClusterOptions, int]]:
     if options.address == "local":
         common["include_dashboard"] = False
     try:
+        _require_somebody_at(options.address)
         ray.init(address=options.address, **common)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         cause = f"no Ray cluster at {options.address!r} ({' '.join(str(error).split())[:200]})"
@@ -248,6 +252,17 @@ def connected(options: ClusterOptions) -> Iterator[tuple[ClusterOptions, int]]:
         yield options, _workers(had, options)
     finally:
         ray.shutdown()
+
+
+def _require_somebody_at(address: str) -> None:
+    """Raise OSError where nobody listens, which Ray finds out after minutes; ValueError for what is no address."""
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if address in ("auto", "local"):
+        return
+    number = whole_number(port)
+    if not (host and separator and number is not None and 0 < number < 65_536):
+        raise ValueError("expected auto, local, HOST:PORT or ray://HOST:PORT")
+    socket.create_connection((host.strip("[]"), number), _LISTENS).close()
 
 
 def _workers(had: dict[str, float], options: ClusterOptions) -> int:
