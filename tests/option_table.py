@@ -54,6 +54,7 @@ MODES: dict[str, dict[str, list[str]]] = {
         "tracks": ["segment", "CLIP", "--only", "tracks"],
         "masks": ["segment", "CLIP", "--only", "masks"],
         "silence": ["segment", "CLIP", "--only", "tracks", "--mute"],
+        "cluster": ["segment", "VIDEOS", "--cluster", "local"],
     },
     "stream": {
         "file": ["stream", "CLIP"],
@@ -114,7 +115,7 @@ MODES: dict[str, dict[str, list[str]]] = {
     "weights verify": {"one": ["weights", "verify", "avism-tiny"], "all": ["weights", "verify"]},
 }
 
-_WITH_OVERLAY = "file folder pictures stdin"
+_WITH_OVERLAY = "file folder pictures stdin cluster"
 ROWS: dict[str, dict[str, Row]] = {
     "segment": {
         **{name: row(shown.value, _WITH_OVERLAY, shown.wrong) for name, shown in SHOWN.items()},
@@ -133,9 +134,9 @@ ROWS: dict[str, dict[str, Row]] = {
         "--end": row("0:01", None, (*TIME, "0")),
         "--threshold": row("0.1", None, SHARE),
         "--max-tracks": row("2", None, NUMBER),
-        "--audio-track": row("0", "file folder stdin tracks masks"),
+        "--audio-track": row("0", "file folder stdin tracks masks cluster"),
         "--frame-rate": row("10", "pictures", RATE),
-        "--audio": row("SOUND", "file folder pictures stdin tracks masks", ("",)),
+        "--audio": row("SOUND", "file folder pictures stdin tracks masks cluster", ("",)),
         "--allow-silent": row(),
         "--mute": row(),
         "--clean": row(),
@@ -147,11 +148,17 @@ ROWS: dict[str, dict[str, Row]] = {
         "--max-pixels": row("1000000", None, NUMBER),
         "--precision": row("bf16", None, ("fp64", "FP32", "")),
         "--only": row("tracks,overlay", None, ("poem", "tracks,poem", "track", "", ",")),
-        "--recursive": row(None, "folder pictures"),
+        "--recursive": row(None, "folder pictures cluster"),
         "--overwrite": row(),
         "--skip-existing": row(),
-        "--jobs": row("2", None, NUMBER),
-        "--shard": row("1/1", "file folder pictures tracks masks silence", ("0/3", "4/3", "1", "", "a/b")),
+        "--jobs": row("2", "file folder pictures stdin tracks masks silence", NUMBER),
+        "--shard": row("1/1", "file folder pictures tracks masks silence cluster", ("0/3", "4/3", "1", "", "a/b")),
+        "--cluster": row("local", "file folder pictures tracks masks silence cluster", ("", "here", "host", "host:0")),
+        "--workers": row("2", "cluster", NUMBER),
+        "--cpus-per-worker": row("0.5", "cluster", ("0", "-1", "nan", "many", "")),
+        "--gpus-per-worker": row("0.5", "cluster", ("-1", "nan", "inf", "many", "")),
+        "--retries": row("0", "cluster", ("-1", "1.5", "many", "")),
+        "--timeout": row("60", "cluster", ("0", "-1", "nan", "inf", "soon", "")),
         "--dry-run": row(),
         "--offline": row(),
         "--json": row(),

@@ -51,7 +51,9 @@ ALLOWED: dict[str, set[str]] = {
 }  # fmt: skip
 EVERYWHERE = {"errors", "progress", "version", "text", "threads", "memory"}
 TENSORS = {"nn", "models", "hub", "inference", "segment", "stream", "train"}
-HOMES = {"av": {"media"}, "torch": TENSORS, "torchaudio": TENSORS, "typer": {"cli"}, "tqdm": {"cli", "hub"}}
+HOMES = {
+    "av": {"media"}, "ray": {"batch"}, "torch": TENSORS, "torchaudio": TENSORS, "typer": {"cli"}, "tqdm": {"cli", "hub"},
+}  # fmt: skip
 
 
 def _files() -> list[Path]:

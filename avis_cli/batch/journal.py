@@ -12,6 +12,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -175,11 +176,11 @@ def _outcome(job: Job, entry: Mapping[str, Any]) -> Outcome | None:
     """What the journal says of an input that is done; None where that is not what a journal says."""
     tracks, size, sha256, weights = (entry.get(key) for key in ("tracks", "size", "sha256", "weights"))
     video = entry.get("video")
-    if not (isinstance(size, int) and isinstance(sha256, str) and isinstance(video, float | int)):
+    if not (isinstance(size, int) and isinstance(sha256, str) and isinstance(video, float) and 0 <= video < inf):
         return None
     if not (tracks is None or isinstance(tracks, int)):
         return None
-    outcome = Outcome(job, "skipped", tracks, seconds=float(video), size=size, sha256=sha256)
+    outcome = Outcome(job, "skipped", tracks, seconds=video, size=size, sha256=sha256)
     if isinstance(weights, list) and len(weights) == 2 and all(isinstance(part, str) for part in weights):
         outcome = replace(outcome, weights=(weights[0], weights[1]))
     return outcome

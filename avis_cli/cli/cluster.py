@@ -11,6 +11,7 @@ import typer
 from avis_cli.batch.cancel import CancelToken
 from avis_cli.batch.scheduler import Limits
 from avis_cli.errors import UsageError
+from avis_cli.files.numbers import whole_number
 from avis_cli.options import CLUSTER
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ class ClusterChoice:
             if name != "cluster" and value is not None and not self:
                 flag = "--" + name.replace("_", "-")
                 raise UsageError(f"{flag} without --cluster", hint="--cluster local takes this machine")
-        if self.cluster is not None and not self.cluster.strip():
-            raise UsageError("--cluster '', expected auto, local or an address")
+        if self.cluster is not None:
+            _check_address(self.cluster)
         for flag, number, may_be_zero in (
             ("--cpus-per-worker", self.cpus_per_worker, False),
             ("--gpus-per-worker", self.gpus_per_worker, True),
@@ -132,3 +133,9 @@ class ClusterChoice:
         from avis_cli.batch.executors.ray import segment_workers
 
         return ClusterExecutor(partial(segment_workers, self.options(device)), self.limits, journal, drain)
+
+
+def _check_address(text: str) -> None:
+    host, _, port = text.removeprefix("ray://").rpartition(":")
+    if text not in ("auto", "local") and not (host and 0 < (whole_number(port) or 0) < 65_536):
+        raise UsageError(f"--cluster {text!r}, expected auto, local, HOST:PORT or ray://HOST:PORT")

@@ -423,7 +423,18 @@ def test_a_journal_that_is_cut_off_anywhere_is_read_as_far_as_it_goes(tmp_path_f
 
 @pytest.mark.parametrize(
     "change",
-    [{"size": "3"}, {"size": None}, {"sha256": 1}, {"video": None}, {"tracks": "2"}, {"size": 4}, {"state": "failed"}],
+    [
+        {"size": "3"},
+        {"size": None},
+        {"sha256": 1},
+        {"video": None},
+        {"video": 10**400},
+        {"video": float("nan")},
+        {"video": float("inf")},
+        {"tracks": "2"},
+        {"size": 4},
+        {"state": "failed"},
+    ],
 )
 def test_a_journal_that_was_edited_is_not_believed(tmp_path: Path, change: dict[str, Any]) -> None:
     settings = RunSettings()

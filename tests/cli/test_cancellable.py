@@ -150,3 +150,47 @@ def test_from_another_thread() -> None:
     thread.start()
     thread.join()
     assert found == [5]
+
+
+def test_the_first_interrupt_only_drains_where_work_can_come_to_an_end(capfd: pytest.CaptureFixture[str]) -> None:
+    drain = CancelToken()
+
+    def work(token: CancelToken) -> str:
+        while not drain.is_cancelled:
+            time.sleep(0.01)
+        assert not token.is_cancelled
+        return "what had begun"
+
+    interrupt_after(0.2)
+    assert cancellable(work, drain=drain) == "what had begun"
+    assert "what runs is finished; Ctrl-C once more" in capfd.readouterr().err
+
+
+def test_the_second_interrupt_ends_it() -> None:
+    drain, seen = CancelToken(), threading.Event()
+
+    def work(token: CancelToken) -> None:
+        while not token.is_cancelled:
+            time.sleep(0.01)
+        seen.set()
+
+    interrupt_after(0.2, 0.5)
+    with pytest.raises(KeyboardInterrupt):
+        cancellable(work, drain=drain)
+    assert drain.is_cancelled
+    assert seen.is_set()
+
+
+def test_work_has_the_patience_it_is_given(release: threading.Event) -> None:
+    ended = threading.Event()
+
+    def work(token: CancelToken) -> None:
+        while not token.is_cancelled:
+            time.sleep(0.01)
+        time.sleep(module.PATIENCE + 0.6)
+        ended.set()
+
+    interrupt_after(0.1)
+    with pytest.raises(KeyboardInterrupt):
+        cancellable(work, patience=module.PATIENCE + 3)
+    assert ended.is_set()

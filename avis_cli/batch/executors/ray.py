@@ -255,14 +255,10 @@ def connected(options: ClusterOptions) -> Iterator[tuple[ClusterOptions, int]]:
 
 
 def _require_somebody_at(address: str) -> None:
-    """Raise OSError where nobody listens, which Ray finds out after minutes; ValueError for what is no address."""
-    host, separator, port = address.removeprefix("ray://").rpartition(":")
-    if address in ("auto", "local"):
-        return
-    number = whole_number(port)
-    if not (host and separator and number is not None and 0 < number < 65_536):
-        raise ValueError("expected auto, local, HOST:PORT or ray://HOST:PORT")
-    socket.create_connection((host.strip("[]"), number), _LISTENS).close()
+    """Raise OSError where nobody listens at HOST:PORT, which Ray finds out after minutes."""
+    if address not in ("auto", "local"):
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        socket.create_connection((host.strip("[]"), whole_number(port) or 0), _LISTENS).close()
 
 
 def _workers(had: dict[str, float], options: ClusterOptions) -> int:
