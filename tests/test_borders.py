@@ -52,7 +52,8 @@ ALLOWED: dict[str, set[str]] = {
 EVERYWHERE = {"errors", "progress", "version", "text", "threads", "memory"}
 TENSORS = {"nn", "models", "hub", "inference", "segment", "stream", "train"}
 HOMES = {
-    "av": {"media"}, "ray": {"batch"}, "torch": TENSORS, "torchaudio": TENSORS, "typer": {"cli"}, "tqdm": {"cli", "hub"},
+    "av": {"media"}, "ray": {"batch"}, "torch": TENSORS, "torchaudio": TENSORS, "typer": {"cli"},
+    "tqdm": {"cli", "hub"},
 }  # fmt: skip
 
 

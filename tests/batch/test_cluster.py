@@ -378,6 +378,7 @@ def test_two_runs_into_one_folder_at_once_are_refused(settings: RunSettings, tmp
         Journal(tmp_path, settings).__enter__()
     with Journal(tmp_path, settings):
         pass
+    assert not list(tmp_path.iterdir())  # nothing was begun
 
 
 @pytest.mark.parametrize("text", ['{"format": "avis-run"}\n', "notes of mine\n", "\n", '{"format": "avis-run-logs"}'])
@@ -407,8 +408,8 @@ def test_a_journal_that_is_cut_off_anywhere_is_read_as_far_as_it_goes(tmp_path_f
     job.source.write_bytes(b"abc")
     job.target.mkdir()
     (job.target / ".avis.json").write_text("{}")
-    with Journal(out, settings):
-        pass
+    with Journal(out, settings) as journal:
+        journal.began(job, 1, "n")
     text = (out / "run.jsonl").read_bytes() + b"".join(json.dumps(entry).encode() + b"\n" for entry in _ENTRIES)
     (out / "run.jsonl").write_bytes(text[: len(text) - cut] if cut < len(text) else b"")
     with Journal(out, settings) as journal:
@@ -442,8 +443,8 @@ def test_a_journal_that_was_edited_is_not_believed(tmp_path: Path, change: dict[
     job.source.write_bytes(b"abc")
     job.target.mkdir()
     (job.target / ".avis.json").write_text("{}")
-    with Journal(tmp_path, settings):
-        pass
+    with Journal(tmp_path, settings) as journal:
+        journal.began(job, 1, "n")
     with open(tmp_path / "run.jsonl", "a") as file:
         file.write(json.dumps(_ENTRIES[1] | change) + "\n")
     with Journal(tmp_path, settings) as journal:
