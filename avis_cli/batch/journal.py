@@ -62,9 +62,9 @@ class Journal:
             self._file = open(self.path, "a+b")
             if take_lock(self._file) is False:
                 raise OutputError("another run is at work here", hint="wait for it, or give another -o", file=self.path)
-            self._read()
+            kept = self._read()
             self._put({**self._head, "run": self.token})
-            self._is_empty = not self.earlier
+            self._is_empty = not kept
         except OSError as error:
             self._close()
             raise cannot_write(error, self.path) from error
@@ -119,8 +119,8 @@ class Journal:
             return None
         return outcome if is_same else None
 
-    def _read(self) -> None:
-        """``earlier`` from what is there; what is of no use is cut off."""
+    def _read(self) -> int:
+        """``earlier`` from what is there; what is of no use is cut off. How many bytes are kept."""
         assert self._file is not None
         self._file.seek(0)
         first, kept = self._file.readline(), 0
@@ -137,6 +137,7 @@ class Journal:
                 if isinstance(entry.get("output"), str):
                     self._note(entry)
         self._file.truncate(kept)
+        return kept
 
     def _note(self, entry: Mapping[str, Any]) -> None:
         # of an input that is begun again what an earlier run made of it counts until the new attempt is through
