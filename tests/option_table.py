@@ -56,6 +56,7 @@ MODES: dict[str, dict[str, list[str]]] = {
         "silence": ["segment", "CLIP", "--only", "tracks", "--mute"],
         "cluster": ["segment", "VIDEOS", "--cluster", "local"],
     },
+    "collect": {"folder": ["collect", "OUT"]},
     "stream": {
         "file": ["stream", "CLIP"],
         "lines": ["stream", "CLIP", "--json"],
@@ -164,6 +165,7 @@ ROWS: dict[str, dict[str, Row]] = {
         "--json": row(),
         **COMMON,
     },
+    "collect": {"--json": row(), **COMMON},
     "stream": {
         "--style": row("spotlight", "recorded", SHOWN["--style"].wrong),
         "--alpha": row("0.5", "recorded", SHARE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +52,24 @@ class Shard:
         if not 1 <= shard.number <= shard.count:
             raise UsageError(f"--shard {text!r}, expected i/n with i from 1 to n, such as 2/8")
         return shard
+
+    @classmethod
+    def of_array(cls, environment: Mapping[str, str]) -> Shard | None:
+        """The shard that a job of a SLURM array does, from its variables; None elsewhere.
+
+        Raises UsageError for an array whose numbers have gaps: which part each job has cannot be told then.
+        """
+        if "SLURM_ARRAY_TASK_ID" not in environment:
+            return None
+        names = ("ID", "COUNT", "MIN", "MAX", "STEP")
+        values = {name: whole_number(environment.get(f"SLURM_ARRAY_TASK_{name}", "")) for name in names}
+        id, count, low, high, step = (values[name] for name in names)
+        if id is not None and count is not None and low is not None and high is not None and step:
+            number, rest = divmod(id - low, step)
+            if rest == 0 and low <= id <= high and (high - low) // step + 1 == count:
+                return cls(number + 1, count)
+        given = ", ".join(f"{name} {environment.get(f'SLURM_ARRAY_TASK_{name}', 'missing')}" for name in names)
+        raise UsageError(f"the numbers of this job array have gaps ({given})", hint="give --shard I/N, 1/1 for all")
 
     def of(self, jobs: Iterable[Job]) -> list[Job]:
         """This shard's jobs: in the order of their targets every count-th, whatever order they were found in."""

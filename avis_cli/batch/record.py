@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from avis_cli.files.atomic import output_file, refuse_link
 from avis_cli.options import SegmentOptions
 from avis_cli.version import __version__
 
+FORMAT = "avis-run"
 _HEAD = '{\n "format": "avis-run",'
 _INTERVAL = 1.0  # seconds between two writings at least
 _SHARE = 0.03  # of the time may be spent on writing: of 100,000 inputs each one takes a second
@@ -44,7 +45,7 @@ class RunRecord:
     ) -> None:
         self.path = output / ("run.json" if shard is None else f"run-{shard.number}-of-{shard.count}.json")
         self._head = {
-            "format": "avis-run",
+            "format": FORMAT,
             "version": 1,
             "tool": f"avis-cli {__version__}",
             "shard": None if shard is None else str(shard),
@@ -76,15 +77,20 @@ class RunRecord:
         began = time.monotonic()
         document = {**self._head, "weights": self._weights, "inputs": list(self._entries.values())}
         try:
-            with output_file(self.path, overwrite=True) as part:
-                text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)
-                part.write_text(text + "\n", encoding="ascii", newline="\n")
+            write_document(self.path, document)
         except (OutputError, OSError) as error:
             if not self._failed:
                 self._warn(f"the run is not recorded: {error}")
             self._failed = True
         now = time.monotonic()
         self._next = now + max(_INTERVAL, (now - began) / _SHARE)
+
+
+def write_document(path: Path, document: Mapping[str, Any]) -> None:
+    """Replace a record as a whole. Raises OutputError."""
+    with output_file(path, overwrite=True) as part:
+        text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)
+        part.write_text(text + "\n", encoding="ascii", newline="\n")
 
 
 def _entry(job: Job, output: Path) -> dict[str, Any]:
@@ -116,8 +122,8 @@ _NAME = "index.html"
 _MARK = b"<title>What sounds in "  # near the beginning of every index that avis wrote
 
 
-def write_run_index(output: Path, jobs: Iterable[Job], warn: Callable[[str], None]) -> None:
-    """List every report that the jobs have by now, whichever run or part of a run made it; with none, no page.
+def write_run_index(output: Path, targets: Iterable[Path], warn: Callable[[str], None]) -> None:
+    """List every report that the folders of results have by now, whichever run or shard made it; with none, no page.
 
     Where the page cannot be written ``warn`` is told: the results themselves are complete.
     """
@@ -125,8 +131,8 @@ def write_run_index(output: Path, jobs: Iterable[Job], warn: Callable[[str], Non
     from avis_cli.writers.report import read_summary, write_index
 
     entries = []
-    for job in jobs:
-        report = job.target / "report.html"
+    for target in targets:
+        report = target / "report.html"
         if not os.path.isfile(report):  # False for a name that is too long, too
             continue
         try:

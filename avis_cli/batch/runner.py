@@ -37,7 +37,11 @@ class BatchRunner:
         raises, and Cancelled; what was complete by then stays.
         """
         report = BatchReport(refused)
-        record = RunRecord(self._output, jobs, self._settings.options, self._shard, events.warn) if jobs else None
+        # a shard that nothing falls to is recorded too, or it would seem to be missing
+        is_recorded = bool(jobs) or self._shard is not None
+        record = (
+            RunRecord(self._output, jobs, self._settings.options, self._shard, events.warn) if is_recorded else None
+        )
         parents = {job.target.parent for job in jobs}
         made = {folder for parent in parents for folder in partial.missing_parents(parent / "x")}
         counted = _Counted(events, report, record)
@@ -45,7 +49,7 @@ class BatchRunner:
             counted.started(len(jobs))
             self._executor.run(jobs, self._settings, counted, cancel)
         finally:
-            if record is not None and report.total:
+            if record is not None and (report.total or self._shard is not None):
                 record.write()
             # of two inputs at once neither knows whether the other still needs the folder
             partial.remove_empty(sorted(made, key=lambda folder: len(folder.parts), reverse=True))

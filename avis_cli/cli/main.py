@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from avis_cli.cli import cancellable, console, vpo, weights
+from avis_cli.cli.collect import collect
 from avis_cli.cli.command import add_command
 from avis_cli.cli.doctor import doctor
 from avis_cli.cli.evaluate import evaluate
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (segment, stream, render, export, evaluate, synth, train, info, doctor):
+for _command in (segment, stream, collect, render, export, evaluate, synth, train, info, doctor):
     add_command(app, _command)
 app.add_typer(weights.app, name="weights")
 app.add_typer(vpo.app, name="vpo")

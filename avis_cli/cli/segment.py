@@ -99,7 +99,7 @@ ShardOption = Annotated[
     typer.Option(
         "--shard",
         metavar="I/N",
-        help="Do part I of N of the inputs, as one job of an array.",
+        help="Do part I of N of the inputs, as one job of an array [default: that of a SLURM array's job, else all].",
         rich_help_panel=FOLDERS,
     ),
 ]
@@ -232,11 +232,12 @@ class Run:
         count = len(found.jobs) + len(found.refused)
         if options.audio is not None and count > 1:
             raise UsageError(f"--audio with {count} inputs", hint="one file is the sound of one clip")
-        work = found if self.part is None else Found(self.part.of(found.jobs), found.refused)
-        if work.refused and len(work.jobs) + len(work.refused) == 1:
-            raise work.refused[0]
         alone = self.part is None and not self.cluster
         by_itself = alone and count == 1 and (pictures or not any(map(os.path.isdir, inputs)))
+        part = _part_of_array() if alone and not by_itself else self.part
+        work = found if part is None else Found(part.of(found.jobs), found.refused)
+        if work.refused and len(work.jobs) + len(work.refused) == 1:
+            raise work.refused[0]
         if self.dry_run:
             refusals = _dry_run(self.settings, work, self.as_json)
             _end(refusals, len(work.jobs) + len(work.refused))
@@ -245,10 +246,10 @@ class Run:
         else:
             drain = CancelToken() if self.cluster else None
             executor = self._executor(drain)
-            runner = BatchRunner(self.settings, self.output, executor=executor, shard=self.part)
+            runner = BatchRunner(self.settings, self.output, executor=executor, shard=part)
             report = _several(runner, work, self.as_json, drain)
             if "report" in options.only:
-                write_run_index(self.output, found.jobs, console.warn)
+                write_run_index(self.output, [job.target for job in found.jobs], console.warn)
             for line in report.summary():
                 console.note(line)
             if drain is not None and drain.is_cancelled and report.total < len(work.jobs) + len(work.refused):
@@ -260,6 +261,14 @@ class Run:
             return ThreadExecutor(self.jobs)
         journal = Journal(self.output, self.settings, self.part)
         return self.cluster.executor(",".join(self.settings.devices), journal, drain)
+
+
+def _part_of_array() -> Shard | None:
+    """The part of a run that a job of a SLURM array does, and a line about it; None elsewhere."""
+    part = Shard.of_array(os.environ)
+    if part is not None:
+        console.note(f"part {part} of the inputs, as the variables of SLURM's job array say; --shard 1/1 does all")
+    return part
 
 
 def _one(runner: BatchRunner, job: Job, as_json: bool) -> None:

@@ -78,12 +78,15 @@ def _idle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         (module("batch.model_choice"), "load"), (module("cli.weights"), "_record"),
         (module("train.run"), "train"), (module("cli.vpo"), "_build"), (module("datasets.vpo_catalogue"), "read_map"),
         (module("hub.publish"), "export"), (module("cli.stream"), "_run"),
+        (module("cli.collect"), "write_run_index"),
     ):  # fmt: skip
         monkeypatch.setattr(home, name, nothing)
     monkeypatch.setattr(module("datasets.vpo_catalogue"), "read_pictures", no_pictures)
     monkeypatch.setattr(module("cli.evaluate_data").DataRun, "is_semantic", lambda run: run.data.name == "maps")
     monkeypatch.setattr(segment, "_several", lambda *_: report)
     monkeypatch.setattr(segment, "write_run_index", nothing)
+    collected = module("batch.collect").Collected([], [], 1, [])
+    monkeypatch.setattr(module("cli.collect"), "collect_records", lambda *_: collected)
     monkeypatch.setattr(segment, "_dry_run", lambda *_: 0)
     imported = SimpleNamespace(name="x", has_audio=True, path="x")
     monkeypatch.setattr(module("hub.convert"), "import_released", lambda *_, **__: imported)

@@ -398,11 +398,11 @@ def test_shards_do_everything_once_and_record_it_apart(run: Run, videos: Path, t
     assert run(videos, "--shard", "2/2")[1].splitlines() == [str(tmp_path / "out" / NAMES[1])]
     code, printed, err = run(videos, "--shard", "5/5")
     assert (code, printed, figures(err)["files"]) == (0, "", "0")
-    names = {"run-1-of-2.json", "run-2-of-2.json"}
+    names = {"run-1-of-2.json", "run-2-of-2.json", "run-5-of-5.json"}
     assert {name: mark for name, mark in tree(tmp_path / "out").items() if name not in names} == whole
     records = [record_of(tmp_path / "out", name) for name in sorted(names)]
-    assert [record["shard"] for record in records] == ["1/2", "2/2"]
-    assert [len(record["inputs"]) for record in records] == [2, 1]
+    assert [record["shard"] for record in records] == ["1/2", "2/2", "5/5"]
+    assert [len(record["inputs"]) for record in records] == [2, 1, 0]
 
 
 @pytest.mark.parametrize("text", ["0/3", "", "1.5/3"])
