@@ -6,13 +6,18 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
+from typing import IO
 
-from avis_cli.batch.job import Job
-from avis_cli.errors import MediaError, UsageError
+from avis_cli.batch.job import Job, concerns_all
+from avis_cli.errors import AvisError, MediaError, UsageError
+from avis_cli.files import stores
 from avis_cli.files.numbers import whole_number
 from avis_cli.files.picture_names import PICTURES, is_picture
+from avis_cli.files.stores import Location, StorePath
+from avis_cli.writers.result_folder import MANIFEST
 
 EXTENSIONS = (
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".flv", ".3gp", ".wmv",
@@ -34,7 +39,7 @@ class Found:
     """The work to do, and what is wrong with the folders that give none."""
 
     jobs: list[Job]
-    refused: list[MediaError]
+    refused: list[AvisError]
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,8 @@ def _ignore(note: str) -> None:
 
 
 def collect(
-    inputs: Iterable[Path],
-    output: Path,
+    inputs: Iterable[Location],
+    output: Location,
     *,
     recursive: bool = False,
     pictures: bool = False,
@@ -95,31 +100,98 @@ def collect(
 
     The tree below a folder is mirrored under ``output``, with names that ``safe_name`` makes possible everywhere.
     ``pictures``: it is folders of pictures that are wanted, each of which is one clip; folders that hold videos are
-    refused. Hidden files and earlier results are left out; ``note`` is told in a line each what else is.
+    refused. Hidden files and earlier results are left out; ``note`` is told in a line each what else is. In a store a
+    path may have wildcards, and what it names is a folder where files lie below it.
     """
     found = Found([], [])
     sources: set[str] = set()
     targets: set[str] = set()
     for path in inputs:
         try:
-            files = [(path, Path(path.name))]
-            if os.path.isdir(path):
-                files = list(_picture_folders(path, recursive) if pictures else _videos(path, recursive, note))
-        except MediaError as error:
+            files = list(_files(path, recursive, pictures, note))
+        except AvisError as error:
+            if concerns_all(error):
+                raise
             found.refused.append(error)
             continue
-        for source, place in files:
-            identity = os.path.realpath(source)
+        for source, place, size in files:
+            identity = os.path.realpath(source) if isinstance(source, Path) else source.url
             if identity in sources:
                 continue
             sources.add(identity)
             target = output.joinpath(*map(safe_name, place.parts))
-            if _is_same_file(target, source):
+            if isinstance(target, Path) and isinstance(source, Path) and _is_same_file(target, source):
                 target = target.with_name(_with(target.name, "", OWN_FOLDER))
                 note(f"{source}: the results go to {target}{os.sep}, since its own name is taken by the video itself")
             target = _free(target, targets)
             targets.add(_key(target))
-            found.jobs.append(Job(source, target))
+            found.jobs.append(Job(source, target, size=size))
+    return found
+
+
+def _files(
+    path: Location, recursive: bool, pictures: bool, note: Callable[[str], None]
+) -> Iterator[tuple[Location, PurePath, int | None]]:
+    """What an input names, the place of each below the results, and its bytes as far as a store has listed them."""
+    if isinstance(path, StorePath):
+        yield from _stored(path, recursive, note)
+    elif not os.path.isdir(path):
+        yield path, Path(path.name), None
+    else:
+        found = _picture_folders(path, recursive) if pictures else _videos(path, recursive, note)
+        yield from ((source, place, None) for source, place in found)
+
+
+def _stored(
+    path: StorePath, recursive: bool, note: Callable[[str], None]
+) -> Iterator[tuple[StorePath, PurePath, int | None]]:
+    """The same of a store. Raises MediaError where a folder has no videos, or nothing is there."""
+    if stores.has_wildcards(path):
+        yield from ((file, PurePosixPath(file.name), size) for file, size in stores.expand(path).items())
+        return
+    below = stores.files_below(path, recursive=True)
+    if not below:
+        size = None
+        with suppress(FileNotFoundError):  # said when it is its turn
+            size = stores.size_of(path)
+        yield path, PurePosixPath(path.name), size
+        return
+    earlier = {place.parent for place in below if place.name == MANIFEST}
+    any_found = False
+    for place, size in below.items():
+        is_hidden = any(part.startswith(".") for part in place.parts)
+        if not place.name.lower().endswith(EXTENSIONS) or earlier.intersection(place.parents):
+            continue
+        if is_hidden:
+            note(f"{path.joinpath(*place.parts)}: hidden, left out")
+        elif recursive or len(place.parts) == 1:
+            any_found = True
+            yield path.joinpath(*place.parts), place, size
+    if not any_found:
+        wanted = " ".join(EXTENSIONS)
+        hint = "give files by name" if recursive else "give files by name, or --recursive to look into folders below"
+        raise MediaError(f"a folder without videos (looked for {wanted})", hint=hint, file=str(path))
+
+
+def listed(text: str, stdin: IO[bytes] | None) -> list[str]:
+    """The paths in a list: ``@FILE``, a line for each, or ``@-`` for standard input. Blank lines and those that begin
+    with # are left out. Raises MediaError for a list that cannot be read, UsageError for a line that is no path."""
+    name = text.removeprefix("@")
+    try:
+        data = stdin.read() if name == "-" and stdin is not None else Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "strerror", None) or error
+        raise MediaError(f"cannot be read: {cause}", hint="a list of inputs: @FILE", file=name) from None
+    found = []
+    for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), start=1):
+        line = line.removesuffix("\r")
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if line == "-" or line.startswith("@") or "\0" in line:
+            raise UsageError(f"{line!r}, expected a path or a URL", hint="./- is a file", file=f"{name}:{number}")
+        found.append(line)
+    if not found:
+        raise MediaError("a list without inputs", hint="one path or URL in a line", file=name)
     return found
 
 
@@ -150,7 +222,6 @@ def _with(name: str, before: str, behind: str) -> str:
 
 def _videos(path: Path, recursive: bool, note: Callable[[str], None]) -> Iterator[tuple[Path, Path]]:
     """The videos in a folder with their places below it. Raises MediaError if there are none."""
-    from avis_cli.writers.result_folder import MANIFEST
 
     def tell(error: OSError) -> None:
         if error.filename == os.fspath(path):
@@ -190,8 +261,6 @@ def _picture_folders(path: Path, recursive: bool) -> Iterator[tuple[Path, Path]]
 
     Raises MediaError if there are none, or one holds videos too: then nobody knows what is meant.
     """
-    from avis_cli.writers.result_folder import MANIFEST
-
     any_found = False
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -212,7 +281,7 @@ def _picture_folders(path: Path, recursive: bool) -> Iterator[tuple[Path, Path]]
         raise MediaError(f"a folder without pictures (looked for {' '.join(PICTURES)})", hint=below, file=path)
 
 
-def _free(target: Path, taken: set[str]) -> Path:
+def _free(target: Location, taken: set[str]) -> Location:
     """``target``, or with a number behind its name if another input's results go there."""
     candidate, number = target, 1
     while _key(candidate) in taken:
@@ -221,6 +290,6 @@ def _free(target: Path, taken: set[str]) -> Path:
     return candidate
 
 
-def _key(target: Path) -> str:
+def _key(target: Location) -> str:
     # some file systems do not tell X.mp4 from x.mp4, nor the two ways to write an accent
-    return unicodedata.normalize("NFC", os.fspath(target)).casefold()
+    return unicodedata.normalize("NFC", str(target)).casefold()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from avis_cli.errors import AvisError, UsageError, WeightsError
+from avis_cli.files.stores import Location, StorePath
 from avis_cli.options import SegmentOptions
 
 Status = Literal["done", "skipped", "failed"]
@@ -16,16 +18,25 @@ Status = Literal["done", "skipped", "failed"]
 
 @dataclass(frozen=True)
 class Job:
-    """One input and the folder its results go to. ``called``: what to call it, where its path would say nothing."""
+    """One input and the folder its results go to, each on this machine or in a store. ``called``: what to call it,
+    where its path would say nothing; ``size``: bytes of an input in a store, as the store has listed it."""
 
-    source: Path
-    target: Path
+    source: Location
+    target: Location
     called: str | None = None
+    size: int | None = None
 
     @property
     def name(self) -> str:
         """What the user calls the input."""
         return str(self.source) if self.called is None else self.called
+
+    def place(self, output: Location) -> str:
+        """Where its results are below the folder of all results, parts divided by slashes."""
+        if isinstance(self.target, StorePath):
+            assert isinstance(output, StorePath)
+            return self.target.relative_to(output).as_posix()
+        return self.target.relative_to(str(output)).as_posix()
 
 
 @dataclass(frozen=True)
@@ -106,10 +117,10 @@ class Outcome:
     @classmethod
     def failed(cls, job: Job, error: BaseException, sha256: str | None = None) -> Outcome:
         """The outcome of an input that ``error`` ended."""
-        try:
-            size = os.stat(job.source).st_size if os.path.isfile(job.source) else None
-        except (OSError, ValueError):
-            size = None
+        size = None
+        if isinstance(job.source, Path):
+            with suppress(OSError, ValueError):
+                size = os.stat(job.source).st_size if os.path.isfile(job.source) else None
         return cls(job, "failed", size=size, sha256=sha256, failure=Failure.of(error))
 
 

@@ -11,21 +11,27 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from avis_cli.batch.inputs import Shard
 from avis_cli.batch.job import Job, Outcome
-from avis_cli.errors import OutputError
+from avis_cli.errors import AvisError, OutputError
+from avis_cli.files import stores
 from avis_cli.files.atomic import output_file, refuse_link
+from avis_cli.files.stores import Location, StorePath
 from avis_cli.options import SegmentOptions
 from avis_cli.version import __version__
 
 FORMAT = "avis-run"
 _HEAD = '{\n "format": "avis-run",'
+_FOREIGN = "is no record of an earlier run and would be lost"
 _INTERVAL = 1.0  # seconds between two writings at least
+_STORE_INTERVAL = 30.0  # the same where it goes to a store, as a whole each time
 _SHARE = 0.03  # of the time may be spent on writing: of 100,000 inputs each one takes a second
 
 
@@ -37,7 +43,7 @@ class RunRecord:
 
     def __init__(
         self,
-        output: Path,
+        output: Location,
         jobs: Sequence[Job],
         options: SegmentOptions,
         shard: Shard | None,
@@ -83,20 +89,24 @@ class RunRecord:
                 self._warn(f"the run is not recorded: {error}")
             self._failed = True
         now = time.monotonic()
-        self._next = now + max(_INTERVAL, (now - began) / _SHARE)
+        least = _INTERVAL if isinstance(self.path, Path) else _STORE_INTERVAL
+        self._next = now + max(least, (now - began) / _SHARE)
 
 
-def write_document(path: Path, document: Mapping[str, Any]) -> None:
+def write_document(path: Location, document: Mapping[str, Any]) -> None:
     """Replace a record as a whole. Raises OutputError."""
+    text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+    if isinstance(path, StorePath):
+        stores.write(path, text.encode("ascii"))
+        return
     with output_file(path, overwrite=True) as part:
-        text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False)
-        part.write_text(text + "\n", encoding="ascii", newline="\n")
+        part.write_text(text, encoding="ascii", newline="\n")
 
 
-def _entry(job: Job, output: Path) -> dict[str, Any]:
+def _entry(job: Job, output: Location) -> dict[str, Any]:
     return {
         "input": job.name,
-        "output": job.target.relative_to(output).as_posix(),
+        "output": job.place(output),
         "status": "pending",
         "size": None,
         "sha256": None,
@@ -105,7 +115,12 @@ def _entry(job: Job, output: Path) -> dict[str, Any]:
     }
 
 
-def _refuse_foreign(path: Path) -> None:
+def _refuse_foreign(path: Location) -> None:
+    if isinstance(path, StorePath):
+        with suppress(FileNotFoundError):
+            if not stores.read(path).startswith(_HEAD.encode("ascii")):
+                raise OutputError(_FOREIGN, hint="move it away", file=str(path))
+        return
     refuse_link(path)
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -115,19 +130,51 @@ def _refuse_foreign(path: Path) -> None:
     except OSError:
         ours = False
     if not ours:
-        raise OutputError("is no record of an earlier run and would be lost", hint="move it away", file=path)
+        raise OutputError(_FOREIGN, hint="move it away", file=path)
 
 
+MOST_COPIED = 2000
 _NAME = "index.html"
 _MARK = b"<title>What sounds in "  # near the beginning of every index that avis wrote
 
 
-def write_run_index(output: Path, targets: Iterable[Path], warn: Callable[[str], None]) -> None:
+def write_run_index(output: Location, targets: Sequence[Location], warn: Callable[[str], None]) -> None:
     """List every report that the folders of results have by now, whichever run or shard made it; with none, no page.
+    The reports of a store are copied for that, which of more than ``MOST_COPIED`` takes too long.
 
     Where the page cannot be written ``warn`` is told: the results themselves are complete.
     """
-    from avis_cli.files.atomic import output_file
+    if isinstance(output, Path):
+        _write_index(output, [target for target in targets if isinstance(target, Path)], warn)
+        return
+    if len(targets) > MOST_COPIED:
+        warn(f"there is no index of the run: {len(targets)} reports are too many to be copied from the store")
+        return
+    with tempfile.TemporaryDirectory(prefix="avis-", ignore_cleanup_errors=True) as folder:
+        try:
+            copies = _copied_reports(output, targets, Path(folder))
+            _write_index(Path(folder), copies, warn)
+            if Path(folder, _NAME).exists():
+                stores.write(output / _NAME, Path(folder, _NAME).read_bytes())
+        except AvisError as error:
+            warn(f"there is no index of the run: {error}")
+
+
+def _copied_reports(output: StorePath, targets: Iterable[Location], folder: Path) -> list[Path]:
+    """The reports of results in a store, copied to the same places below ``folder``."""
+    copies = []
+    for target in targets:
+        if isinstance(target, StorePath):
+            copy = folder.joinpath(*target.relative_to(output).parts)
+            with suppress(FileNotFoundError):
+                data = stores.read(target / "report.html")
+                copy.mkdir(parents=True, exist_ok=True)
+                (copy / "report.html").write_bytes(data)
+                copies.append(copy)
+    return copies
+
+
+def _write_index(output: Path, targets: Iterable[Path], warn: Callable[[str], None]) -> None:
     from avis_cli.writers.report import read_summary, write_index
 
     entries = []

@@ -16,6 +16,7 @@ from avis_cli.batch.record import RunRecord
 from avis_cli.batch.report import BatchReport
 from avis_cli.batch.steps import JobSteps
 from avis_cli.files import partial
+from avis_cli.files.stores import Location
 
 
 class BatchRunner:
@@ -25,7 +26,7 @@ class BatchRunner:
     """
 
     def __init__(
-        self, settings: RunSettings, output: Path, *, executor: Executor | None = None, shard: Shard | None = None
+        self, settings: RunSettings, output: Location, *, executor: Executor | None = None, shard: Shard | None = None
     ) -> None:
         self._settings, self._output, self._shard = settings, output, shard
         self._executor = ThreadExecutor() if executor is None else executor
@@ -42,7 +43,7 @@ class BatchRunner:
         record = (
             RunRecord(self._output, jobs, self._settings.options, self._shard, events.warn) if is_recorded else None
         )
-        parents = {job.target.parent for job in jobs}
+        parents = {job.target.parent for job in jobs if isinstance(job.target, Path)}
         made = {folder for parent in parents for folder in partial.missing_parents(parent / "x")}
         counted = _Counted(events, report, record)
         try:
@@ -58,7 +59,11 @@ class BatchRunner:
     def run_one(self, job: Job, events: EventSink, cancel: CancelToken) -> Outcome:
         """One job by itself, in this thread and without a record. Raises what ends it."""
         events.started(1)
-        outcome = JobSteps(self._settings, events, cancel).run(job)
+        steps = JobSteps(self._settings, events, cancel)
+        try:
+            outcome = steps.run(job)
+        finally:
+            steps.close()
         events.outcome(outcome)
         return outcome
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from avis_cli.batch import model_choice
 from avis_cli.batch.cancel import CancelToken, with_cancellation
 from avis_cli.batch.events import EventSink, progress_of, warner
 from avis_cli.batch.job import FoundTrack, Job, Outcome, RunSettings, concerns_all
+from avis_cli.batch.stage import LocalJob, Stage, about, is_complete, is_there, require_free
 from avis_cli.errors import AvisError, MediaError
 from avis_cli.progress import Progress, silent
 
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PreparedJob:
-    """An input that can be worked on. ``sha256``: of the file; ``is_done``: its results are there already."""
+    """An input that can be worked on. ``here``: the same with paths of this machine, which a file of a store has been
+    copied to; ``sha256``: of the file; ``is_done``: its results are there already."""
 
     job: Job
+    here: LocalJob
     clip: ClipInfo
     sha256: str
     fingerprint: str
@@ -49,6 +51,7 @@ class JobSteps:
         self._weights: ResolvedWeights | None = None
         self._weights_lock = threading.Lock()
         self._models: dict[int, Model] = {}
+        self._stage = Stage()
 
     def run(self, job: Job) -> Outcome:
         """All steps of one job, one after another. Raises what ends it."""
@@ -61,6 +64,14 @@ class JobSteps:
             self.write(prepared, folder, partial, result)
         return self.done(prepared, result)
 
+    def close(self) -> None:
+        """Remove what was copied from stores, or made for them, and has not been removed yet."""
+        self._stage.close()
+
+    def discard(self, job: Job) -> None:
+        """Remove what was copied or made for a job that goes no further."""
+        self._stage.discard(job)
+
     def load(self) -> None:
         """Find the weights and load them on the first device, as the first job would. Raises WeightsError."""
         self._load(self._find_weights(), 0)
@@ -70,46 +81,56 @@ class JobSteps:
 
         Raises AvisError for what can be seen to fail.
         """
-        from avis_cli.writers.result_folder import fingerprint, is_complete
+        from avis_cli.writers.result_folder import fingerprint
 
-        clip = self._look(job)
-        weights = self._find_weights()
-        sha256 = _checksum(clip, self._progress(job))
-        made_from = fingerprint(sha256, {**self._options.understood(), "weights": weights.sha256})
-        is_done = self._may_skip(job) and is_complete(job.target, made_from)
-        prepared = PreparedJob(job, clip, sha256, made_from, weights, is_done)
-        if is_done:
-            _tidy(job)
-        else:
-            self.folder(prepared).prepare()
-        return prepared
+        with self._stage.named(job):
+            self._require_free(job)
+            here = self._stage.fetched(job)
+            clip = self._look(here)
+            weights = self._find_weights()
+            sha256 = _checksum(clip, self._progress(job))
+            made_from = fingerprint(sha256, {**self._options.understood(), "weights": weights.sha256})
+            is_done = self._may_skip(job) and is_complete(job.target, made_from)
+            prepared = PreparedJob(job, here, clip, sha256, made_from, weights, is_done)
+            if is_done:
+                _tidy(job)
+            else:
+                self._require_free(job, may_skip=False)
+            return prepared
 
     def would_segment(self, job: Job) -> bool:
         """Whether a job would be computed; False if its results are there. Raises AvisError if it would be refused."""
-        if self._may_skip(job):
-            return not self.prepare(job).is_done
-        self._look(job)
-        return True
+        try:
+            if self._may_skip(job):
+                return not self.prepare(job).is_done
+            with self._stage.named(job):
+                self._require_free(job)
+                self._look(self._stage.fetched(job))
+            return True
+        finally:
+            self.discard(job)
 
     def folder(self, prepared: PreparedJob) -> ResultFolder:
         """The folder that a job's results go to."""
         from avis_cli.writers.result_folder import ResultFolder
 
-        return ResultFolder(prepared.job.target, overwrite=self._settings.overwrite, fingerprint=prepared.fingerprint)
+        return ResultFolder(prepared.here.target, overwrite=self._settings.overwrite, fingerprint=prepared.fingerprint)
 
     def compute(self, prepared: PreparedJob, worker: int) -> AnyResult:
         """The result of one input from the network on the device of ``worker``."""
         from avis_cli.segment import segment
 
         job, model = prepared.job, self._load(prepared.weights, worker)
-        try:
-            return segment(
-                job.source, model, self._options, progress=self._progress(job), warn=warner(self._events, job)
-            )
-        except AvisError as error:
-            if error.file is None and not concerns_all(error):
-                error.file = os.fspath(job.source)
-            raise
+        with self._stage.named(job):
+            try:
+                return segment(
+                    prepared.here.source, model, self._options, progress=self._progress(job),
+                    warn=warner(self._events, job),
+                )  # fmt: skip
+            except AvisError as error:
+                if error.file is None and not concerns_all(error):
+                    error.file = job.name
+                raise
 
     def write(self, prepared: PreparedJob, folder: ResultFolder, partial: Path, result: AnyResult) -> None:
         """Every result that is wanted into ``partial``, what ``folder`` is called until it is complete.
@@ -120,23 +141,26 @@ class JobSteps:
 
         job = prepared.job
         progress, warn = self._progress(job), warner(self._events, job)
-        write_results(partial, result, prepared.clip, self._options, progress, warn, linked=job.called is None)
-        _require_unchanged(prepared)
+        linked = job.called is None and isinstance(job.source, Path)
+        with self._stage.named(job):
+            write_results(partial, result, prepared.clip, self._options, progress, warn, linked=linked)
+            _require_unchanged(prepared)
         folder.about["tracks"] = len(result.tracks)
 
     def done(self, prepared: PreparedJob, result: AnyResult) -> Outcome:
         """The outcome of a job whose results are complete now."""
         from avis_cli.results.semantic import SemanticResult
 
+        self._stage.publish(prepared.job)
+        self.discard(prepared.job)
         found = tuple(FoundTrack(track.id, track.label, track.score, tuple(track.sounding)) for track in result.tracks)
         of_classes = isinstance(result, SemanticResult)
         return self._complete(prepared, Outcome(prepared.job, "done", len(found), found, of_classes=of_classes))
 
     def skipped(self, prepared: PreparedJob) -> Outcome:
         """The outcome of a job whose results were there before."""
-        from avis_cli.writers.result_folder import read_about
-
-        tracks = read_about(prepared.job.target).get("tracks")
+        tracks = about(prepared.job.target).get("tracks")
+        self.discard(prepared.job)
         return self._complete(prepared, Outcome(prepared.job, "skipped", tracks if isinstance(tracks, int) else None))
 
     def _complete(self, prepared: PreparedJob, outcome: Outcome) -> Outcome:
@@ -154,20 +178,22 @@ class JobSteps:
     def _progress(self, job: Job | None) -> Progress:
         return with_cancellation(progress_of(self._events, job), self._cancel)
 
-    def _look(self, job: Job) -> ClipInfo:
+    def _look(self, here: LocalJob) -> ClipInfo:
         # what can be seen to fail without the network fails before it is found and loaded
         from avis_cli.media import decode
-        from avis_cli.writers.result_folder import ResultFolder
 
-        clip = decode.probe(job.source, **self._options.reading)
+        clip = decode.probe(here.source, **self._options.reading)
         if not (self._options.allow_silent or self._options.mute):
             clip.require_sound()
-        if not self._may_skip(job):
-            ResultFolder(job.target, overwrite=self._settings.overwrite).prepare()
         return clip
 
+    def _require_free(self, job: Job, *, may_skip: bool = True) -> None:
+        """Raise OutputError if results are there that may neither be skipped nor replaced, or none can be written."""
+        if not (may_skip and self._may_skip(job)):
+            require_free(job.target, overwrite=self._settings.overwrite)
+
     def _may_skip(self, job: Job) -> bool:
-        return self._settings.skip_existing and os.path.lexists(job.target)
+        return self._settings.skip_existing and is_there(job.target)
 
     def _find_weights(self) -> ResolvedWeights:
         with self._weights_lock:
@@ -190,7 +216,7 @@ def _require_unchanged(prepared: PreparedJob) -> None:
 
     if not is_unchanged(prepared.clip):
         raise MediaError(
-            "the file has changed while it was read", hint="run again when it is complete", file=prepared.job.source
+            "the file has changed while it was read", hint="run again when it is complete", file=prepared.here.source
         )
 
 
@@ -218,4 +244,5 @@ def _tidy(job: Job) -> None:
     """Remove what a killed run left beside results that were complete before."""
     from avis_cli.files import partial
 
-    partial.remove_leftovers(job.target)
+    if isinstance(job.target, Path):
+        partial.remove_leftovers(job.target)

@@ -77,6 +77,7 @@ class SegmentWorker:
         except Exception as error:
             if concerns_all(error):
                 raise
+            self._steps.discard(task)
             outcome = Outcome.failed(task, error)
         return JobReport(outcome, *self._told.taken())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import typer
 from avis_cli.batch.cancel import CancelToken
 from avis_cli.batch.executors.base import Executor
 from avis_cli.batch.executors.threads import ThreadExecutor
-from avis_cli.batch.inputs import Found, Shard, collect
+from avis_cli.batch.inputs import Found, Shard, collect, listed
 from avis_cli.batch.job import Job, RunSettings, concerns_all
 from avis_cli.batch.journal import Journal
 from avis_cli.batch.model_choice import parse_devices, require_devices
@@ -40,6 +41,8 @@ from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.parameters import flag, flag_given, takes_options
 from avis_cli.cli.standard_input import DASH, NAME, spooled
 from avis_cli.errors import AvisError, UsageError
+from avis_cli.files import stores
+from avis_cli.files.stores import Location, StorePath, location
 from avis_cli.options import FOLDERS, NETWORK, WRITTEN, SegmentOptions, declarations
 
 SOME_FAILED = 3  # exit code where some inputs of several failed
@@ -122,30 +125,32 @@ AsJson = Annotated[
     ("Only the overlay, in another look", "avis segment clip.mp4 --only overlay --style spotlight"),
     ("A folder of videos, to be continued after a stop", "avis segment videos -r -o results --skip-existing"),
     ("Pictures of 25 a second, and their sound", "avis segment frames --frame-rate 25 --audio sound.wav"),
+    ("Videos and results in a bucket", "avis segment 's3://bucket/videos/*.mp4' -o s3://bucket/results"),
     ("A video that another program sends", "cat clip.mp4 | avis segment - -o out"),
     ("On a GPU, in bfloat16", "avis segment clip.mp4 --device cuda --precision bf16"),
 )
 @takes_options()
 def segment(
     inputs: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Video files, and folders whose videos to take; - for a video on standard input; with "
+            help="Video files, and folders whose videos to take; URLs of both (s3://, gs://, hf://; wildcards too); "
+            "@FILE for a list of them, a line each (@-: on standard input); - for a video on standard input; with "
             "--frame-rate folders of pictures.",
         ),
     ],
     *,
     output: Annotated[
-        Path,
+        str,
         typer.Option(
             "--output",
             "-o",
             metavar="DIR",
-            help="Results of each input go to DIR/<file name>/.",
+            help="Results of each input go to DIR/<file name>/; DIR may be a URL too.",
             rich_help_panel=WRITTEN,
         ),
-    ] = Path("avis_out"),
+    ] = "avis_out",
     model: ModelName = None,
     device: Device = "auto",
     options: SegmentOptions,
@@ -171,27 +176,45 @@ def segment(
     spread.check(device, jobs)
     devices = parse_devices(device)
     part = None if shard is None else Shard.parse(shard)
-    _refuse_unused(inputs, options, recursive)
+    places = [location(text) for given in inputs for text in _listed(given)]
+    _refuse_unused(places, options, recursive)
     settings = RunSettings(options, model, devices, offline, overwrite, skip_existing)
     if not (dry_run or spread):
         require_devices(devices)
-    run = Run(settings, output, part, jobs, recursive, dry_run, as_json, spread)
-    if DASH not in inputs:
-        run.over(inputs)
+    run = Run(settings, _output(output), part, jobs, recursive, dry_run, as_json, spread)
+    if DASH not in places:
+        run.over(places)
         return
-    if len(inputs) > 1 or part is not None or spread:
+    if len(places) > 1 or part is not None or spread:
         other = "--cluster" if spread else "other inputs" if part is None else "--shard"
         raise UsageError(f"- with {other}", hint="standard input is one clip by itself")
     with spooled() as path:
         run.over([path], called=NAME)
 
 
-def _refuse_unused(inputs: Sequence[Path], options: SegmentOptions, recursive: bool) -> None:
+def _listed(given: str) -> list[str]:
+    """An input, or those of a list."""
+    return listed(given, getattr(sys.stdin, "buffer", None)) if given.startswith("@") else [given]
+
+
+def _output(given: str) -> Location:
+    """Raises UsageError for a URL of no store."""
+    place = location(given)
+    if isinstance(place, Path) and "://" in given:
+        raise UsageError(
+            f"--output {stores.without_secrets(given)!r}, expected a folder, or a URL of a store such as s3://bucket/folder"
+        )
+    return place
+
+
+def _refuse_unused(inputs: Sequence[Location], options: SegmentOptions, recursive: bool) -> None:
     """Raise UsageError for an option that would be without effect."""
-    if recursive and not any(map(os.path.isdir, inputs)):
+    if recursive and not any(isinstance(path, StorePath) or os.path.isdir(path) for path in inputs):
         raise UsageError("--recursive without a folder among the inputs", hint="leave it out")
-    for path in inputs:
-        if options.frame_rate is not None and not os.path.isdir(path):
+    for path in inputs if options.frame_rate is not None else ():
+        if isinstance(path, StorePath):
+            raise UsageError("--frame-rate with a URL", hint="copy the pictures to this machine", file=str(path))
+        if not os.path.isdir(path):
             raise UsageError("--frame-rate with a file", hint="it is for folders of pictures", file=path)
     if options.frame_rate is not None and options.audio is None and options.audio_track is not None:
         raise UsageError("--audio-track without --audio", hint="pictures have no sound of their own")
@@ -214,7 +237,7 @@ class Run:
     """What is done with all inputs: the options of the same names."""
 
     settings: RunSettings
-    output: Path
+    output: Location
     part: Shard | None
     jobs: int | None
     recursive: bool
@@ -222,7 +245,7 @@ class Run:
     as_json: bool
     cluster: ClusterChoice
 
-    def over(self, inputs: Sequence[Path], called: str | None = None) -> None:
+    def over(self, inputs: Sequence[Location], called: str | None = None) -> None:
         """Work on the inputs and end with the exit code. ``called``: the name of the one input."""
         options = self.settings.options
         pictures = options.frame_rate is not None
@@ -233,7 +256,7 @@ class Run:
         if options.audio is not None and count > 1:
             raise UsageError(f"--audio with {count} inputs", hint="one file is the sound of one clip")
         alone = self.part is None and not self.cluster
-        by_itself = alone and count == 1 and (pictures or not any(map(os.path.isdir, inputs)))
+        by_itself = alone and count == 1 and (pictures or all(job.source in inputs for job in found.jobs))
         part = _part_of_array() if alone and not by_itself else self.part
         work = found if part is None else Found(part.of(found.jobs), found.refused)
         if work.refused and len(work.jobs) + len(work.refused) == 1:
@@ -241,7 +264,10 @@ class Run:
         if self.dry_run:
             refusals = _dry_run(self.settings, work, self.as_json)
             _end(refusals, len(work.jobs) + len(work.refused))
-        elif by_itself:
+            return
+        if isinstance(self.output, StorePath) and work.jobs:
+            stores.require_writable(self.output)
+        if by_itself:
             _one(BatchRunner(self.settings, self.output), work.jobs[0], self.as_json)
         else:
             drain = CancelToken() if self.cluster else None

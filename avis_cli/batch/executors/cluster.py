@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from avis_cli.batch.cancel import CancelToken
@@ -70,27 +71,30 @@ class ClusterExecutor:
 
 def place_of(jobs: Sequence[Job], settings: RunSettings, journal: Journal) -> Place:
     """What the workers of a run have to see."""
-    paths = [path for job in jobs for path in (job.source, job.target)]
+    paths = [path for job in jobs for path in (job.source, job.target) if isinstance(path, Path)]
     named = settings.model is not None and os.path.exists(settings.model)
     is_relative = any(not path.is_absolute() for path in paths) or (named and not os.path.isabs(settings.model or ""))
-    return Place(os.getcwd() if is_relative else None, os.path.abspath(journal.path), journal.token)
+    shared = os.path.abspath(journal.path) if isinstance(journal.path, Path) else None
+    return Place(os.getcwd() if is_relative else None, shared, journal.token)
 
 
 def _tidy(jobs: Iterable[Job]) -> None:
     """Remove what workers were writing that had no time to clean up. They keep it until they are gone, which takes a
     moment; those of other machines keep it until the next run."""
     until = time.monotonic() + _DYING
-    for job in jobs:
-        partial.remove_leftovers(job.target)
-        while partial.has_leftovers(job.target) and time.monotonic() < until:
+    for target in (job.target for job in jobs if isinstance(job.target, Path)):
+        partial.remove_leftovers(target)
+        while partial.has_leftovers(target) and time.monotonic() < until:
             time.sleep(0.05)
-            partial.remove_leftovers(job.target)
+            partial.remove_leftovers(target)
 
 
 def _size(job: Job) -> int:
     """Bytes of an input: what there is to know of its length without opening it."""
     try:
-        return os.stat(job.source).st_size
+        if isinstance(job.source, Path):
+            return os.stat(job.source).st_size
+        return job.size or 0
     except (OSError, ValueError):
         return 0
 

@@ -73,6 +73,7 @@ class _Threads:
             preparers.shutdown(cancel_futures=True)
             for thread in others:
                 thread.join()
+        self._steps.close()
         if self._fatal is not None:
             raise self._fatal
         self._cancel.check()
@@ -138,6 +139,7 @@ class _Threads:
     def _failed(self, job: Job, error: Exception, prepared: PreparedJob | None) -> None:
         if isinstance(error, BrokenPipeError) or concerns_all(error):
             raise error
+        self._steps.discard(job)
         self._events.outcome(Outcome.failed(job, error, None if prepared is None else prepared.sha256))
 
     def _give_up(self, error: BaseException) -> None:
