@@ -12,6 +12,7 @@ from typing import Any
 from avis_cli.batch.record import FORMAT, write_document
 from avis_cli.errors import AnnotationError, OutputError
 from avis_cli.files.json_file import read_json
+from avis_cli.files.numbers import whole_number
 from avis_cli.files.strict_json import Node
 from avis_cli.writers.result_folder import MANIFEST
 
@@ -87,7 +88,7 @@ def _shards(output: Path) -> list[tuple[int, int]]:
         hint = "give the folder of results, -o of avis segment"
         raise OutputError(f"cannot be read: {error.strerror or error}", hint=hint, file=output) from None
     matches = [match for match in map(_SHARD.fullmatch, names) if match is not None]
-    found = [(int(match[1]), int(match[2])) for match in matches]
+    found = [(whole_number(match[1]) or 0, whole_number(match[2]) or 0) for match in matches]
     if not found and "run.json" not in names:
         cause = "holds no record of a run (run.json, or run-I-of-N.json of its shards)"
         raise OutputError(cause, hint="give the folder of results, -o of avis segment", file=output)

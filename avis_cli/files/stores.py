@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -107,7 +107,7 @@ def expand(path: StorePath) -> dict[StorePath, int]:
     with _readable(path):
         details = _tried(path, lambda store, place: store.glob(place, detail=True))
     files = {name: about for name, about in sorted(details.items()) if about.get("type") != "directory"}
-    found = {_beside(path, name): int(about.get("size") or 0) for name, about in files.items()}
+    found = {_beside(path, name): _size(about) for name, about in files.items()}
     if not found:
         raise MediaError("no such files", hint="quote the URL, or the shell may change it", file=str(path))
     return found
@@ -121,7 +121,7 @@ def files_below(folder: StorePath, *, recursive: bool = True) -> dict[PurePosixP
         details = store.find(place, maxdepth=depth, detail=True)
         root = place.rstrip("/") + "/"
         below = {name: about for name, about in details.items() if name.startswith(root)}
-        return {PurePosixPath(name[len(root) :]): int(below[name].get("size") or 0) for name in sorted(below)}
+        return {PurePosixPath(name[len(root) :]): _size(below[name]) for name in sorted(below)}
 
     try:
         with _readable(folder):
@@ -133,7 +133,7 @@ def files_below(folder: StorePath, *, recursive: bool = True) -> dict[PurePosixP
 def size_of(path: StorePath) -> int:
     """Bytes of a file. Raises FileNotFoundError, MediaError."""
     with _readable(path):
-        return int(_tried(path, lambda store, place: store.info(place))["size"] or 0)
+        return _size(_tried(path, lambda store, place: store.info(place)))
 
 
 def read(path: StorePath) -> bytes:
@@ -172,7 +172,7 @@ def fetch(path: StorePath, destination: Path) -> None:
             destination.unlink()
         cause = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {_said(error)}"
         raise MediaError(cause, file=str(path)) from None
-    if destination.stat().st_size != size:
+    if size and destination.stat().st_size != size:
         raise MediaError(f"{destination.stat().st_size} bytes came of {size}", hint="run again", file=str(path))
 
 
@@ -267,6 +267,12 @@ def _said(error: BaseException) -> str:
 def without_secrets(text: str) -> str:
     """``text`` without users, passwords and signatures in the URLs that it holds."""
     return re.sub(r"(?<=://)[^/@\s]*@|\?\S*=\S*", "", text)
+
+
+def _size(about: Mapping[str, Any]) -> int:
+    """Bytes of a file, of which a store need not know."""
+    size = about.get("size")
+    return size if isinstance(size, int) else 0
 
 
 def _free(folder: Path) -> int:

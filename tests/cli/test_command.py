@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from avis_cli.cli.command import GENERAL, ONLY, panels_of
 from avis_cli.cli.main import app, main
-from avis_cli.options import FOLDERS, FOUND, INPUT, LOOK, NETWORK, WRITTEN, SegmentOptions, declarations
+from avis_cli.options import CLUSTER, FOLDERS, FOUND, INPUT, LOOK, NETWORK, WRITTEN, SegmentOptions, declarations
 
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
 WITH_EXAMPLES = [name for name, command in COMMANDS.items() if command.epilog]
@@ -33,7 +33,7 @@ def test_the_options_of_segment_stand_in_panels(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = help_of("segment", capsys=capsys, monkeypatch=monkeypatch, width=80)
-    panels = [INPUT, FOUND, WRITTEN, LOOK, FOLDERS, NETWORK]
+    panels = [INPUT, FOUND, WRITTEN, LOOK, FOLDERS, NETWORK, CLUSTER]
     assert headings(text) == ["Arguments", *panels, GENERAL, "Examples"]
     assert "\n  --threshold 0..1 " in text.split(f"\n{FOUND}:")[1].split(f"\n{WRITTEN}:")[0]
     assert "\n  -o, --output DIR " in text.split(f"\n{WRITTEN}:")[1].split(f"\n{LOOK}:")[0]
