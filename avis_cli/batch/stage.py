@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,18 @@ class Stage:
                     stores.remove(job.target.joinpath(*place.parts))
 
     def discard(self, job: Job) -> None:
-        """Remove what there is of a job."""
+        """Remove what there is of a job; and the folder with the last one, for processes that are ended by force."""
         if self._folder is not None:
             shutil.rmtree(self._place(job), ignore_errors=True)
+            with suppress(OSError):
+                os.rmdir(self._folder.name)
+
+    def own_names(self, job: Job, text: str) -> str:
+        """``text`` with the job's own paths in place of those here."""
+        if self._folder is None:
+            return text
+        here = self._here(job)
+        return text.replace(str(here.source), job.name).replace(str(here.target), str(job.target))
 
     @contextmanager
     def named(self, job: Job) -> Iterator[None]:
@@ -99,6 +108,7 @@ class Stage:
         with self._lock:
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(prefix="avis-", ignore_cleanup_errors=True)
+            os.makedirs(self._folder.name, mode=0o700, exist_ok=True)
             marks = f"{job.source} {job.target}".encode("utf-8", "surrogateescape")
             return Path(self._folder.name, hashlib.sha256(marks).hexdigest()[:16])
 

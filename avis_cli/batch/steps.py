@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,8 +125,7 @@ class JobSteps:
         with self._stage.named(job):
             try:
                 return segment(
-                    prepared.here.source, model, self._options, progress=self._progress(job),
-                    warn=warner(self._events, job),
+                    prepared.here.source, model, self._options, progress=self._progress(job), warn=self._warner(job)
                 )  # fmt: skip
             except AvisError as error:
                 if error.file is None and not concerns_all(error):
@@ -140,7 +140,7 @@ class JobSteps:
         from avis_cli.outputs import write_results
 
         job = prepared.job
-        progress, warn = self._progress(job), warner(self._events, job)
+        progress, warn = self._progress(job), self._warner(job)
         linked = job.called is None and isinstance(job.source, Path)
         with self._stage.named(job):
             write_results(partial, result, prepared.clip, self._options, progress, warn, linked=linked)
@@ -177,6 +177,10 @@ class JobSteps:
 
     def _progress(self, job: Job | None) -> Progress:
         return with_cancellation(progress_of(self._events, job), self._cancel)
+
+    def _warner(self, job: Job) -> Callable[[str], None]:
+        warn = warner(self._events, job)
+        return lambda text: warn(self._stage.own_names(job, text))
 
     def _look(self, here: LocalJob) -> ClipInfo:
         # what can be seen to fail without the network fails before it is found and loaded

@@ -223,6 +223,14 @@ def test_secrets_are_in_nothing_that_is_told_or_written(run: Run, videos: Path) 
     assert not any(b"hunter2" in data for data in files.values())
 
 
+def test_warnings_name_the_url(videos: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    put(videos, "recorded://bucket/in")
+    assert main(["segment", "recorded://bucket/in/a.mp4", "-o", str(tmp_path / "out"), "--only", "tracks"]) == 0
+    err = capfd.readouterr().err
+    assert "try avis segment recorded://bucket/in/a.mp4 --model " in err
+    assert "scratch" not in err
+
+
 def test_a_dry_run_leaves_no_trace(run: Run, videos: Path) -> None:
     put(videos, "recorded://bucket/in")
     code, printed, _ = run("recorded://bucket/in", "-o", "recorded://bucket/out", "--dry-run")
