@@ -7,7 +7,8 @@ affinity is the mean of up to three terms, each 0..1, weighted by ``WEIGHTS``; a
 - *appearance*: how surely the network, asked with the object's similarity embedding, calls the tokens that the new
   track claims the same object. It is what that embedding was trained for, and all there is for an object that returns.
 - *overlap*: intersection over union of both masks over the frames that the windows share. Both windows saw the same
-  pixels there, so it weighs as much as the others together. Unknown where neither has a mask.
+  pixels there; but a track of few frames begins and ends with its window, so that masks of one object may share little:
+  it decides between objects that look alike. Unknown where neither has a mask.
 - *audio*: in the shared frames, how much both have in common in when the object sounds and in which tokens, that is
   which places of the audible scene, it is attended in: the sums of the smaller values over the sums of the larger. It
   tells apart two objects whose masks overlap but which sound in turns. Unknown where neither is heard.
@@ -30,7 +31,7 @@ from scipy.optimize import linear_sum_assignment
 from avis_cli.inference.decode_masks import Candidates
 from avis_cli.models.tokens import FrameTokens, TrackQueries
 
-WEIGHTS = (0.25, 0.5, 0.25)  # of appearance, overlap and audio
+WEIGHTS = (0.65, 0.2, 0.15)  # of appearance, overlap and audio: benchmarks/seams.py
 MIN_AFFINITY = 0.5
 
 Floats = NDArray[np.float64]

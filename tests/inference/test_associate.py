@@ -149,7 +149,7 @@ def test_all_matches_together_agree_most() -> None:
 def test_what_is_unknown_is_left_out() -> None:
     nan = np.array([[np.nan]])
     assert affinity(np.array([[0.8]]), nan, nan) == pytest.approx(0.8)
-    assert affinity(np.array([[0.8]]), np.array([[0.2]]), nan) == pytest.approx((0.25 * 0.8 + 0.5 * 0.2) / 0.75)
+    assert affinity(np.array([[0.8]]), np.array([[0.2]]), nan) == pytest.approx((0.65 * 0.8 + 0.2 * 0.2) / 0.85)
 
 
 def test_overlap_adds_up_over_frames() -> None:
