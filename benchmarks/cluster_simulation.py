@@ -16,6 +16,7 @@ import argparse
 import heapq
 import itertools
 import json
+import os
 import platform
 import resource
 import sys
@@ -36,7 +37,7 @@ from avis_cli.batch.job import Job, Outcome, RunSettings
 from avis_cli.batch.journal import Journal
 from avis_cli.batch.runner import BatchRunner
 from avis_cli.batch.scheduler import Event, Finished, Limits, Lost, Ready, WorkerPool
-from avis_cli.batch.worker import JobReport, Place
+from avis_cli.batch.worker import JobReport, MakeWorker, Place
 from avis_cli.version import __version__
 
 RESULTS = Path(__file__).parent / "results" / "cluster_simulation.json"
@@ -97,7 +98,7 @@ class SimulatedPool:
         if place in self._poison or self._random.random() < self._world.deaths:
             self._later(seconds * self._random.random(), worker, Lost(worker, "died"))
         elif place not in self._hanging:
-            outcome = Outcome(task, "done", 1, seconds=1.0, size=task.source.stat().st_size, sha256="0" * 64)
+            outcome = Outcome(task, "done", 1, seconds=1.0, size=os.stat(str(task.source)).st_size, sha256="0" * 64)
             self._later(seconds, worker, Finished(worker, JobReport(outcome)))
 
     def wait(self, seconds: float) -> list[Event]:
@@ -183,7 +184,7 @@ def simulate(world: World, folder: Path) -> dict[str, Any]:
 
     @contextmanager
     def open_pool(
-        settings: RunSettings, place: Place, most: int, warn: Callable[[str], None]
+        make: MakeWorker, place: Place, most: int, warn: Callable[[str], None]
     ) -> Iterator[tuple[WorkerPool, int]]:
         yield pool, min(world.workers, most)
 

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avis_cli.batch import model_choice
 from avis_cli.batch.results_list import ResultsList, is_complete
 from avis_cli.datasets.aviseg import ClipFiles, find_clip, find_split
 from avis_cli.datasets.tracks import Category, Video
 from avis_cli.datasets.truth import read_truth
-from avis_cli.errors import AnnotationError, MediaError, UsageError
+from avis_cli.errors import AnnotationError, ClusterError, MediaError, UsageError
 from avis_cli.files.checksum import sha256_of
 from avis_cli.files.json_file import DEFAULT_MAX_BYTES
 from avis_cli.inference.aurora import require_refinement
@@ -64,6 +65,7 @@ def run_dataset(
     options: DatasetOptions | None = None,
     progress: Progress = silent,
     note: Callable[[str], None] = _ignore,
+    elsewhere: Elsewhere | None = None,
 ) -> Path:
     """The results list of ``model`` on a split of a dataset in AVISeg's layout, at ``output``.
 
@@ -72,7 +74,7 @@ def run_dataset(
 
     Finished videos are kept beside ``output`` until all are there; the same call goes on after them. A list that is
     complete and was made with the same settings, weights and annotations is used again. ``note`` is told, in a line
-    each, what is used again.
+    each, what is used again. ``elsewhere``: does the videos in other processes; the list is the same.
     Raises AnnotationError for the dataset's annotations, MediaError for its pictures and sound, OutputError for
     results that are there already or cannot be written, UsageError for a refinement that the model does not have.
     """
@@ -88,7 +90,8 @@ def run_dataset(
     ids = category_ids(model, dataset.categories, truth)
     embedded = model.config.audio == "vggish"
     clips = [find_clip(paths, video, embedded=embedded, mute=options.mute) for video in dataset.videos]
-    settings = describe_run(model, truth, clips, options)
+    device = model.device.type if elsewhere is None else elsewhere.device
+    settings = describe_run(model, truth, clips, options, device)
     if not options.overwrite and is_complete(output, settings):
         note(f"{output}: made earlier with the same settings, used again")
         return output
@@ -96,14 +99,68 @@ def run_dataset(
         if results.done:
             note(f"{output}: going on after {len(results.done)} of {len(clips)} videos")
         # only what is left to do counts, or the time left would be reckoned from what took none
-        left = [clip for clip in clips if clip.video.id not in results.done]
+        known = set(results.done)
+        left = [place for place, clip in enumerate(clips) if clip.video.id not in known]
         progress("videos", 0, len(left))
-        for number, clip in enumerate(left, start=1):
-            result = run_clip(model, clip, options)
-            results.add(clip.video.id, entries(result, clip.video, ids, options.null_empty))
-            progress("videos", number, len(left))
-        results.finish()
+
+        def done(place: int, found: list[dict[str, Any]]) -> None:
+            results.add(clips[place].video.id, found)
+            progress("videos", len(results.done) - len(known), len(left))
+
+        if elsewhere is None:
+            for place in left:
+                clip = clips[place]
+                done(place, entries(run_clip(model, clip, options), clip.video, ids, options.null_empty))
+        elif left:
+            elsewhere.work(left, done)
+        results.finish([clip.video.id for clip in clips])
     return output
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """``work``: tells its second argument the elements of each video whose place in the split it is given, as they
+    come; ``device``: on which kind of device that is."""
+
+    work: Callable[[Sequence[int], Callable[[int, list[dict[str, Any]]], None]], None]
+    device: str
+
+
+class DatasetWorker:
+    """Does videos of a split by their place in it, in a process of its own. ``model``: as the user named it;
+    ``sha256``: of the weights that the driver has."""
+
+    def __init__(
+        self,
+        model: tuple[str | None, str | None],
+        device: str,
+        precision: str,
+        data: tuple[Path, str],
+        options: DatasetOptions,
+        offline: bool = False,
+    ) -> None:
+        (self._name, self._sha256), self._device, self._precision = model, device, precision
+        (self._data, self._split), self._options, self._offline = data, options, offline
+
+    def start(self) -> None:
+        """Load the weights and read the annotations. Raises WeightsError, AnnotationError; ClusterError where this
+        machine has other weights."""
+        weights = model_choice.find_weights(self._name, offline=self._offline, note=_ignore)
+        if weights.sha256 != self._sha256:
+            hint = "give every machine the same file"
+            raise ClusterError(f"{weights.name} is another file here than for the driver", hint=hint)
+        self._model = model_choice.load(weights, self._device, self._precision, _ignore)
+        paths = find_split(self._data, self._split)
+        dataset = read_truth(paths.truth, allow_empty=True, max_bytes=self._options.max_bytes)
+        self._ids = category_ids(self._model, dataset.categories, paths.truth)
+        embedded, mute = self._model.config.audio == "vggish", self._options.mute
+        self._clips = [find_clip(paths, video, embedded=embedded, mute=mute) for video in dataset.videos]
+
+    def run(self, task: int) -> list[dict[str, Any]]:
+        """The elements of the results list that a video adds."""
+        clip = self._clips[task]
+        found = run_clip(self._model, clip, self._options)
+        return entries(found, clip.video, self._ids, self._options.null_empty)
 
 
 def run_clip(model: Model, clip: ClipFiles, options: DatasetOptions, window: int | None = None) -> ClipResult:
@@ -154,7 +211,9 @@ def _plain(name: str) -> str:
     return "".join(filter(str.isalnum, name.casefold()))
 
 
-def describe_run(model: Model, truth: Path, clips: list[ClipFiles], options: DatasetOptions) -> dict[str, Any]:
+def describe_run(
+    model: Model, truth: Path, clips: list[ClipFiles], options: DatasetOptions, device: str
+) -> dict[str, Any]:
     """All that decides the results, as JSON values: what a run that is continued has to agree in.
 
     Pictures and sound are taken to be what they were while the annotations are.
@@ -173,7 +232,7 @@ def describe_run(model: Model, truth: Path, clips: list[ClipFiles], options: Dat
         # left out where it is what it was before there was a choice, so that lists of that time are used again
         **({} if options.refine == SegmentOptions.refine else {"refine": options.refine}),
         "precision": model.precision,
-        "device": model.device.type,
+        "device": device,
     }
 
 

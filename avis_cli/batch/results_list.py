@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -73,11 +73,11 @@ class ResultsList:
         self._append({"video_id": video_id, "elements": elements})
         self.done.append(video_id)
 
-    def finish(self) -> None:
-        """Every video is there: the list takes its name."""
+    def finish(self, order: Sequence[int]) -> None:
+        """Every video is there: the list takes its name. ``order``: of the videos in it, by id."""
         with output_file(self.path, overwrite=True) as temporary:
             with temporary.open("wb") as out:
-                out.writelines(self._pieces())
+                out.writelines(self._pieces(order))
             sha256 = sha256_of(temporary)
         with output_file(_beside(self.path, "settings"), overwrite=True) as temporary:
             document = {**_FORMAT, "settings": self._settings, "sha256": sha256}
@@ -85,14 +85,19 @@ class ResultsList:
         self._close()
         discard(self._partial)
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _pieces(self, order: Sequence[int]) -> Iterator[bytes]:
         """The list as text, an element a line."""
-        assert self._file is not None
-        self._file.seek(0)
-        next(self._file)
+        file, places = self._file, dict[int, int]()
+        assert file is not None
+        file.seek(0)
+        place = len(file.readline())
+        for line in file:  # videos may have been finished in any order
+            places[json.loads(line)["video_id"]] = place
+            place += len(line)
         opening = b"[\n"
-        for line in self._file:
-            for element in json.loads(line)["elements"]:
+        for video_id in order:
+            file.seek(places[video_id])
+            for element in json.loads(file.readline())["elements"]:
                 yield opening + _dump(element)
                 opening = b",\n"
         yield b"\n]\n" if opening != b"[\n" else b"[]\n"

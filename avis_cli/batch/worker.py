@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,10 @@ class Worker(Protocol):
 
     def run(self, task: Any) -> Any:
         """Do a task. Raises what concerns all tasks; what is wrong with this one alone may be in what it returns."""
+
+
+MakeWorker = Callable[[str], Callable[[], Worker]]
+"""A device -> what makes a worker for it, in the worker's process: plain data."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -10,14 +11,16 @@ import typer
 
 from avis_cli.batch.cancel import CancelToken
 from avis_cli.batch.scheduler import Limits
+from avis_cli.cli import console
 from avis_cli.errors import UsageError
 from avis_cli.files.numbers import whole_number
 from avis_cli.options import CLUSTER
 
 if TYPE_CHECKING:
-    from avis_cli.batch.executors.cluster import ClusterExecutor
+    from avis_cli.batch.executors.cluster import ClusterClips, ClusterExecutor
     from avis_cli.batch.executors.ray import ClusterOptions
     from avis_cli.batch.journal import Journal
+    from avis_cli.batch.worker import MakeWorker
 
 CLUSTER_PATIENCE = 10.0
 """Seconds that a run on a cluster has for ending its workers, when it is called off."""
@@ -130,9 +133,22 @@ class ClusterChoice:
     def executor(self, device: str, journal: Journal, drain: CancelToken) -> ClusterExecutor:
         """Does the jobs of a run on the cluster; ``device``: as ``--device`` names it."""
         from avis_cli.batch.executors.cluster import ClusterExecutor
-        from avis_cli.batch.executors.ray import segment_workers
+        from avis_cli.batch.executors.ray import ray_workers
 
-        return ClusterExecutor(partial(segment_workers, self.options(device)), self.limits, journal, drain)
+        return ClusterExecutor(partial(ray_workers, self.options(device)), self.limits, journal, drain)
+
+    def clips(self, device: str, make: MakeWorker) -> ClusterClips:
+        """Does the videos of a dataset on the cluster; ``make``: their workers."""
+        from avis_cli.batch.executors.cluster import ClusterClips
+        from avis_cli.batch.executors.ray import ray_workers
+
+        return ClusterClips(partial(ray_workers, self.options(device)), self.limits, make, console.warn)
+
+    def given(self) -> Iterator[str]:
+        """The flags that were given."""
+        for name, value in vars(self).items():
+            if value is not None:
+                yield "--" + name.replace("_", "-")
 
 
 def _check_address(text: str) -> None:

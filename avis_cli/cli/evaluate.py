@@ -16,6 +16,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avis_cli.cli import console, evaluate_data
+from avis_cli.cli.cluster import (
+    Cluster,
+    ClusterChoice,
+    CpusPerWorker,
+    GpusPerWorker,
+    Retries,
+    Timeout,
+    Workers,
+)
 from avis_cli.cli.command import examples
 from avis_cli.cli.console import Debug, Quiet
 from avis_cli.cli.evaluate_maps import BINARY, MapPresentation, MapScoring, MapTask, score_map_files
@@ -89,6 +98,12 @@ def evaluate(
     other_sounds: evaluate_data.OtherSounds = False,
     offline: evaluate_data.Offline = False,
     overwrite: evaluate_data.Overwrite = False,
+    cluster: Cluster = None,
+    workers: Workers = None,
+    cpus_per_worker: CpusPerWorker = None,
+    gpus_per_worker: GpusPerWorker = None,
+    retries: Retries = None,
+    timeout: Timeout = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -197,9 +212,10 @@ def evaluate(
     """
     presentation = Presentation(format, output, compare, reference, worst, plots)
     reading = Reading(ignore_unknown, allow_empty, gt_fps, max_bytes)
+    spread = ClusterChoice(cluster, workers, cpus_per_worker, gpus_per_worker, retries, timeout)
     if data is None and task not in (None, MapTask.avis):
         run = evaluate_data.DataRun(
-            Path(), split, model, device, options, null_empty, offline, overwrite, None, other_sounds
+            Path(), split, model, device, options, null_empty, offline, overwrite, None, other_sounds, spread
         )
         _score_maps(MapFiles(task, gt, pred, batch_size, jobs), run, presentation, reading)
         return
@@ -209,7 +225,7 @@ def evaluate(
         if gt is not None:
             raise UsageError("--data and --gt", hint="--data DIR is scored against the annotations it holds")
         run = evaluate_data.DataRun(
-            data, split, model, device, options, null_empty, offline, overwrite, max_bytes, other_sounds
+            data, split, model, device, options, null_empty, offline, overwrite, max_bytes, other_sounds, spread
         )
         _refuse(reading, ("ignore_unknown", "gt_fps"), "with --data", "it is for predictions from elsewhere")
         run.check()
@@ -236,7 +252,7 @@ def evaluate(
         score_files(truth, results, presentation, reading=reading, jobs=jobs or _cores(), predict=run.predict)
         return
     run = evaluate_data.DataRun(
-        Path(), split, model, device, options, null_empty, offline, overwrite, None, other_sounds
+        Path(), split, model, device, options, null_empty, offline, overwrite, None, other_sounds, spread
     )
     for given in run.given():
         raise UsageError(f"{given} without --data", hint="--data DIR names what to run it on")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +13,15 @@ import typer
 
 from avis_cli.batch import model_choice
 from avis_cli.cli import completion, console
+from avis_cli.cli.cluster import ClusterChoice
 from avis_cli.cli.parameters import flag, flag_given
 from avis_cli.cli.progress_bars import progress_bar
 from avis_cli.errors import UsageError
 from avis_cli.options import SegmentOptions, declarations
 
 if TYPE_CHECKING:
+    from avis_cli.batch.dataset_run import DatasetOptions, Elsewhere
+    from avis_cli.batch.worker import Worker
     from avis_cli.cli.evaluate_maps import MapPresentation, MapTask
     from avis_cli.hub import ResolvedWeights
 
@@ -98,6 +101,7 @@ class DataRun:
     overwrite: bool
     max_bytes: int | None
     other_sounds: bool = False
+    cluster: ClusterChoice = field(default_factory=lambda: ClusterChoice(None))
 
     def given(self) -> Iterator[str]:
         """The flags of the options that differ from their defaults, but for the data itself."""
@@ -108,10 +112,13 @@ class DataRun:
         for name in ("split", "model", "device", "null_empty", "offline", "overwrite", "other_sounds"):
             if getattr(self, name) != getattr(usual, name):
                 yield flag(name)
+        yield from self.cluster.given()
 
     def check(self) -> None:
-        """Raise UsageError if the device is not on this machine."""
-        model_choice.require_devices((self.device,))
+        """Raise UsageError if the device is not on this machine, or a cluster cannot be what it is asked for."""
+        self.cluster.check(self.device, None)
+        if not self.cluster:
+            model_choice.require_devices((self.device,))
 
     def is_semantic(self) -> bool:
         """Whether the model makes class maps; False where there is nothing to run it on."""
@@ -137,6 +144,8 @@ class DataRun:
                     f"{flag_given(name, getattr(given, name))} with {self._weights.name}, which makes class maps",
                     hint="leave it out, or take a model that tells objects apart",
                 )
+        for given_flag in self.cluster.given():
+            raise UsageError(f"{given_flag} with {self._weights.name}, which makes class maps", hint="leave it out")
         for name in ("null_empty", "overwrite"):
             if getattr(self, name):
                 raise UsageError(f"{flag(name)} with {self._weights.name}, which makes class maps", hint="leave it out")
@@ -163,14 +172,27 @@ class DataRun:
         from avis_cli.files.json_file import DEFAULT_MAX_BYTES
 
         given = self.options
-        model = model_choice.load(self._weights, self.device, given.precision, console.warn)
+        device = "cpu" if self.cluster else self.device  # with a cluster only what the model is has to be known here
+        model = model_choice.load(self._weights, device, given.precision, console.warn)
         options = DatasetOptions(
             given.threshold, given.gate, given.mute, self.null_empty, self.overwrite,
             self.max_bytes or DEFAULT_MAX_BYTES, given.refine,
         )  # fmt: skip
+        elsewhere = self._elsewhere(options) if self.cluster else None
         with progress_bar() as progress:
-            run_dataset(model, self.data, self.split, results, options, progress, console.note)
+            run_dataset(model, self.data, self.split, results, options, progress, console.note, elsewhere)
         console.note(f"predictions in {results}")
+
+    def _elsewhere(self, options: DatasetOptions) -> Elsewhere:
+        from avis_cli.batch.dataset_run import DatasetWorker, Elsewhere
+
+        sha256, precision, data = self._weights.sha256, self.options.precision, (self.data, self.split)
+
+        def make(device: str) -> Callable[[], Worker]:
+            return partial(DatasetWorker, (self.model, sha256), device, precision, data, options, self.offline)
+
+        device = "cuda" if self.device == "cuda" or self.cluster.gpus_per_worker else "cpu"
+        return Elsewhere(self.cluster.clips(device, make), device)
 
     @cached_property
     def _weights(self) -> ResolvedWeights:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,19 @@ from hypothesis import strategies as st
 from media_factory import make_clip
 
 from avis_cli.batch.cancel import CancelToken
+from avis_cli.batch.dataset_run import DatasetOptions, DatasetWorker, Elsewhere, run_dataset
 from avis_cli.batch.events import IgnoreEvents
-from avis_cli.batch.executors.cluster import ClusterExecutor
+from avis_cli.batch.executors.cluster import ClusterClips, ClusterExecutor
 from avis_cli.batch.inputs import Shard, collect
 from avis_cli.batch.job import Job, Outcome, RunSettings
 from avis_cli.batch.journal import Journal
 from avis_cli.batch.report import BatchReport
 from avis_cli.batch.runner import BatchRunner
 from avis_cli.batch.scheduler import Event, Finished, Limits, Lost, Raised, Ready, WorkerPool
-from avis_cli.batch.worker import Place, SegmentWorker, Worker
-from avis_cli.errors import ClusterError, OutputError, WeightsError
+from avis_cli.batch.worker import MakeWorker, Place, Worker
+from avis_cli.datasets.synth.layout import SplitRequest, write_split
+from avis_cli.errors import ClusterError, MediaError, OutputError, WeightsError
+from avis_cli.inference.loading import load_model
 from avis_cli.options import SegmentOptions
 
 NAMES = ("a.mp4", "b.mp4", "c.mp4")
@@ -53,10 +57,11 @@ class HerePool:
         self._workers[number].start()
         self._events.append(Ready(number, "here"))
 
-    def submit(self, worker: int, task: Job) -> None:
-        self.submitted.append(task.source.name)
-        if task.source.name in self._deaths:
-            self._deaths.remove(task.source.name)
+    def submit(self, worker: int, task: Any) -> None:
+        name = task.source.name if isinstance(task, Job) else str(task)
+        self.submitted.append(name)
+        if name in self._deaths:
+            self._deaths.remove(name)
             self._events.append(Lost(worker, "out of memory"))
             self._start(worker)
             return
@@ -79,30 +84,18 @@ class HerePool:
         self.is_closed = True
 
 
-class Maker:
-    """Makes what does a run's jobs; plain data."""
-
-    def __init__(self, settings: RunSettings) -> None:
-        self.settings = settings
-
-    def __call__(self) -> Worker:
-        return SegmentWorker(self.settings)
-
-
 class Cluster:
     """Opens pools of two workers and remembers them."""
 
-    def __init__(self, deaths: Sequence[str] = (), make: Callable[[RunSettings], Callable[[], Worker]] = Maker) -> None:
+    def __init__(self, deaths: Sequence[str] = (), make: Callable[[], Worker] | None = None) -> None:
         self.deaths, self.make = deaths, make
         self.pools: list[HerePool] = []
-        self.settings: list[RunSettings] = []
 
     @contextmanager
     def open(
-        self, settings: RunSettings, place: Place, most: int, warn: Callable[[str], None]
+        self, make: MakeWorker, place: Place, most: int, warn: Callable[[str], None]
     ) -> Iterator[tuple[WorkerPool, int]]:
-        self.settings.append(settings)
-        pool = HerePool(self.make(settings), place, min(2, most), self.deaths)
+        pool = HerePool(self.make or make("cpu"), place, min(2, most), self.deaths)
         self.pools.append(pool)
         yield pool, min(2, most)
         pool.close()
@@ -320,11 +313,6 @@ def test_weights_that_are_not_there_end_the_run(settings: RunSettings, videos: P
 
 
 class _Fatal:
-    def __init__(self, settings: RunSettings) -> None: ...
-
-    def __call__(self) -> Worker:
-        return self
-
     def start(self) -> None: ...
 
     def run(self, task: Job) -> Any:
@@ -401,13 +389,18 @@ _ENTRIES = [
 ]
 
 
+def _job_with_results(folder: Path) -> Job:
+    source, target = folder / "clip.mp4", folder / "a.mp4"
+    source.write_bytes(b"abc")
+    target.mkdir()
+    (target / ".avis.json").write_text("{}")
+    return Job(source, target)
+
+
 @given(st.integers(0, 400))
 def test_a_journal_that_is_cut_off_anywhere_is_read_as_far_as_it_goes(tmp_path_factory: Any, cut: int) -> None:
     settings, out = RunSettings(), tmp_path_factory.mktemp("cut")
-    job = Job(out / "clip.mp4", out / "a.mp4")
-    job.source.write_bytes(b"abc")
-    job.target.mkdir()
-    (job.target / ".avis.json").write_text("{}")
+    job = _job_with_results(out)
     with Journal(out, settings) as journal:
         journal.began(job, 1, "n")
     text = (out / "run.jsonl").read_bytes() + b"".join(json.dumps(entry).encode() + b"\n" for entry in _ENTRIES)
@@ -441,13 +434,85 @@ def test_a_journal_that_is_cut_off_anywhere_is_read_as_far_as_it_goes(tmp_path_f
 )
 def test_a_journal_that_was_edited_is_not_believed(tmp_path: Path, change: dict[str, Any]) -> None:
     settings = RunSettings()
-    job = Job(tmp_path / "clip.mp4", tmp_path / "a.mp4")
-    job.source.write_bytes(b"abc")
-    job.target.mkdir()
-    (job.target / ".avis.json").write_text("{}")
+    job = _job_with_results(tmp_path)
     with Journal(tmp_path, settings) as journal:
         journal.began(job, 1, "n")
     with open(tmp_path / "run.jsonl", "a") as file:
         file.write(json.dumps(_ENTRIES[1] | change) + "\n")
     with Journal(tmp_path, settings) as journal:
         assert journal.done_before(job) is None
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write_split(tmp_path / "data", SplitRequest("test", 4, seed=5, frames=2, size=(64, 48)))
+    return tmp_path / "data"
+
+
+def elsewhere(
+    cluster: Cluster, data: Path, weights: Path, options: DatasetOptions, sha256: str | None = None
+) -> Elsewhere:
+    known = load_model(str(weights)).weights_sha256 if sha256 is None else sha256
+
+    def make(device: str) -> Callable[[], Worker]:
+        return partial(DatasetWorker, (str(weights), known), device, "auto", (data, "test"), options)
+
+    return Elsewhere(ClusterClips(cluster.open, Limits(), make, print), "cpu")
+
+
+@pytest.mark.parametrize("null_empty", [False, True])
+def test_a_dataset_on_a_cluster_has_the_results_of_one_machine(
+    data: Path, tiny_weights: Path, tmp_path: Path, null_empty: bool
+) -> None:
+    model = load_model(str(tiny_weights))
+    options = DatasetOptions(0.05, gate=False, null_empty=null_empty)
+    one = run_dataset(model, data, "test", tmp_path / "one.json", options)
+    cluster, told = Cluster(["1", "2"]), list[tuple[str, int, int | None]]()
+    many = run_dataset(
+        model, data, "test", tmp_path / "many.json", options, lambda *words: told.append(words),
+        elsewhere=elsewhere(cluster, data, tiny_weights, options),
+    )  # fmt: skip
+    assert cluster.submitted != sorted(cluster.submitted)  # two were done again, after others
+    assert many.read_bytes() == one.read_bytes()
+    assert len(json.loads(one.read_text())) > 4
+    assert told[0] == ("videos", 0, 4)
+    assert told[-1] == ("videos", 4, 4)
+    again = Cluster()
+    run_dataset(model, data, "test", many, options, elsewhere=elsewhere(again, data, tiny_weights, options))
+    assert again.pools == []
+
+
+def test_a_dataset_goes_on_after_what_a_cluster_has_finished(data: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    model, options = load_model(str(tiny_weights)), DatasetOptions(0.05, gate=False)
+    one = run_dataset(model, data, "test", tmp_path / "one.json", options)
+    wave = next((data / "test" / "WAVAudios").iterdir())
+    sound = wave.read_bytes()
+    cluster = Cluster(["0"] * 3)
+    with pytest.raises(ClusterError, match="video 1: its worker died 3 times"):
+        run_dataset(
+            model, data, "test", tmp_path / "many.json", options,
+            elsewhere=elsewhere(cluster, data, tiny_weights, options),
+        )  # fmt: skip
+    assert cluster.pools[0].is_closed
+    again = Cluster()
+    many = run_dataset(
+        model, data, "test", tmp_path / "many.json", options, elsewhere=elsewhere(again, data, tiny_weights, options)
+    )
+    assert "0" in again.submitted
+    assert len(again.submitted) < 4
+    assert many.read_bytes() == one.read_bytes()
+    wave.write_bytes(sound[:20])
+    with pytest.raises(MediaError, match=wave.name):
+        run_dataset(
+            model, data, "test", tmp_path / "bad.json", options,
+            elsewhere=elsewhere(Cluster(), data, tiny_weights, options),
+        )  # fmt: skip
+
+
+def test_a_machine_with_other_weights_is_refused(data: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    model, options = load_model(str(tiny_weights)), DatasetOptions(0.05, gate=False)
+    with pytest.raises(ClusterError, match="is another file here than for the driver"):
+        run_dataset(
+            model, data, "test", tmp_path / "out.json", options,
+            elsewhere=elsewhere(Cluster(), data, tiny_weights, options, "0" * 64),
+        )  # fmt: skip

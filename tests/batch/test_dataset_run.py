@@ -422,7 +422,7 @@ def test_a_list_that_grows_is_written_by_one_and_read_as_it_was_left(tmp_path: P
     with ResultsList(path, settings, overwrite=True) as results:
         assert results.done == []
         results.add(8, [])
-        results.finish()
+        results.finish([8])
     assert path.read_text() == "[]\n"
     assert is_complete(path, settings)
     assert not is_complete(path, {"weights": "b"})

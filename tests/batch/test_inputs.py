@@ -32,7 +32,7 @@ def collected(*inputs: str | Path, recursive: bool = False) -> Found:
 def places(found: Found) -> dict[str, str]:
     """Source -> target below the output folder, in the order of the work."""
     assert found.refused == []
-    return {job.source.as_posix(): job.target.relative_to("out").as_posix() for job in found.jobs}
+    return {Path(str(job.source)).as_posix(): job.place(Path("out")) for job in found.jobs}
 
 
 def test_a_folder_gives_its_videos_in_order(videos: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -83,11 +84,11 @@ def test_a_run_without_a_command_line(settings: RunSettings, videos: Path, tmp_p
         assert order == ["checking", "listening and looking", "drawing masks", "done"]
         assert phases.count("done") == 1
     for outcome in events.outcomes:
-        document = json.loads((outcome.job.target / "tracks.json").read_text())
+        document = json.loads(Path(str(outcome.job.target), "tracks.json").read_text())
         assert outcome.tracks == len(outcome.found) == len(document["tracks"]) > 0
         assert [track.score for track in outcome.found] == [track["score"] for track in document["tracks"]]
         assert outcome.seconds == 1.0
-        assert outcome.size == outcome.job.source.stat().st_size
+        assert outcome.size == os.stat(str(outcome.job.source)).st_size
         assert outcome.weights is not None
     record = json.loads((out / "run.json").read_text())
     assert [entry["status"] for entry in record["inputs"]] == ["complete"] * 3

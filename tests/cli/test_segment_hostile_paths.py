@@ -59,7 +59,7 @@ def tree(folder: Path) -> dict[str, str]:
 def targets(*inputs: str) -> list[str]:
     """Where ``inputs``, which need not exist, have their results."""
     found = collect(map(Path, inputs), Path("out"), recursive=True, note=pytest.fail)
-    return [job.target.relative_to("out").as_posix() for job in found.jobs]
+    return [job.place(Path("out")) for job in found.jobs]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_a_drive_that_knows_neither_links_nor_locks_nor_flushing(
 
     with ResultsList(tmp_path / "results.json", {"model": "tiny"}) as results:
         results.add(1, [])
-        results.finish()
+        results.finish([1])
     assert json.loads((tmp_path / "results.json").read_text()) == []
     weights_file.write(tmp_path / "copy.safetensors", *weights_file.read(tiny_weights))
     assert (tmp_path / "copy.safetensors").read_bytes() == tiny_weights.read_bytes()

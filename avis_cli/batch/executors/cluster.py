@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from avis_cli.batch.cancel import CancelToken
 from avis_cli.batch.events import EventSink
 from avis_cli.batch.job import Job, Outcome, RunSettings, concerns_all
 from avis_cli.batch.journal import Journal
 from avis_cli.batch.scheduler import Limits, Scheduler, Settled, WorkerPool
-from avis_cli.batch.worker import JobReport, Place
+from avis_cli.batch.worker import JobReport, MakeWorker, Place, SegmentWorker, Worker
 from avis_cli.errors import ClusterError
 from avis_cli.files import partial
 
@@ -26,7 +27,7 @@ class OpenPool(Protocol):
     """Starts workers for a run."""
 
     def __call__(
-        self, settings: RunSettings, place: Place, most: int, warn: Callable[[str], None]
+        self, make: MakeWorker, place: Place, most: int, warn: Callable[[str], None]
     ) -> AbstractContextManager[tuple[WorkerPool, int]]:
         """Up to ``most`` workers, each of which checks that it sees ``place``; and how many there are."""
 
@@ -60,13 +61,55 @@ class ClusterExecutor:
     def _run(self, jobs: list[Job], settings: RunSettings, events: EventSink, cancel: CancelToken) -> None:
         watcher = _Recorded(self.journal, events)
         place = place_of(jobs, settings, self.journal)
-        with self.open_pool(settings, place, len(jobs), events.warn) as (pool, workers):
+
+        def make(device: str) -> Callable[[], Worker]:
+            return functools.partial(SegmentWorker, replace(settings, devices=(device,)))
+
+        with self.open_pool(make, place, len(jobs), events.warn) as (pool, workers):
             scheduler = Scheduler(pool, workers, self.limits, watcher, self.clock)
             try:
                 scheduler.run(sorted(jobs, key=_size, reverse=True), cancel, self.drain)
             finally:
                 pool.close()
                 _tidy(watcher.unfinished)
+
+
+@dataclass(frozen=True)
+class ClusterClips:
+    """The videos of a dataset on the workers of a cluster, each a number; what is finished stays if one fails."""
+
+    open_pool: OpenPool
+    limits: Limits
+    make: MakeWorker
+    warn: Callable[[str], None]
+
+    def __call__(self, places: Sequence[int], done: Callable[[int, Any], None]) -> None:
+        """Work on every place and tell ``done`` what came of it, as it comes. Raises what any of them raises,
+        ClusterError for one whose workers die."""
+        place = Place(os.getcwd())
+        with self.open_pool(self.make, place, len(places), self.warn) as (pool, workers):
+            try:
+                Scheduler(pool, workers, self.limits, _Told(done, self.warn)).run(places, CancelToken(), CancelToken())
+            finally:
+                pool.close()
+
+
+@dataclass(frozen=True)
+class _Told:
+    done: Callable[[int, Any], None]
+    warn: Callable[[str], None]
+
+    def began(self, task: int, attempt: int, node: str) -> None: ...
+
+    def lost(self, task: int, attempt: int, node: str, cause: str) -> None:
+        self.warn(f"a worker on {node} died ({cause}); its video is done again")
+
+    def settled(self, settled: Settled) -> None:
+        if settled.error is not None:
+            raise settled.error
+        if settled.end != "done":
+            raise _given_up(settled, f"video {settled.task + 1}")
+        self.done(settled.task, settled.value)
 
 
 def place_of(jobs: Sequence[Job], settings: RunSettings, journal: Journal) -> Place:
@@ -127,7 +170,7 @@ class _Recorded:
             self._tell(report)
             state = "failed" if outcome.failure is not None else "done"
         else:
-            outcome = Outcome.failed(job, settled.error or _given_up(settled))
+            outcome = Outcome.failed(job, settled.error or _given_up(settled, job.name))
         self._journal.settled(outcome, state, settled.attempts, settled.seconds, settled.node)
         self._events.outcome(outcome)
 
@@ -140,10 +183,9 @@ class _Recorded:
                 self._events.note(text)
 
 
-def _given_up(settled: Settled) -> ClusterError:
-    job: Job = settled.task
+def _given_up(settled: Settled, name: str) -> ClusterError:
     if settled.end == "timed out":
-        return ClusterError(settled.cause or "", hint="a larger --timeout gives it more time", file=job.name)
+        return ClusterError(settled.cause or "", hint="a larger --timeout gives it more time", file=name)
     times = "once" if settled.attempts == 1 else f"{settled.attempts} times"
     cause = f"its worker died {times}, the last time: {settled.cause}"
-    return ClusterError(cause, hint="try it by itself, without a cluster", file=job.name)
+    return ClusterError(cause, hint="try it by itself, without a cluster", file=name)

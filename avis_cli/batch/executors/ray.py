@@ -12,13 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from types import ModuleType
 from typing import Any
 
-from avis_cli.batch.job import RunSettings
 from avis_cli.batch.scheduler import Event, Finished, Lost, Raised, Ready
-from avis_cli.batch.worker import Place, SegmentWorker, Worker
+from avis_cli.batch.worker import MakeWorker, Place, Worker
 from avis_cli.errors import ClusterError, UsageError
 from avis_cli.files.numbers import whole_number
 from avis_cli.version import __version__
@@ -208,18 +206,17 @@ def import_ray() -> ModuleType:
 
 
 @contextmanager
-def segment_workers(
-    options: ClusterOptions, settings: RunSettings, place: Place, most: int, warn: Callable[[str], None]
+def ray_workers(
+    options: ClusterOptions, make: MakeWorker, place: Place, most: int, warn: Callable[[str], None]
 ) -> Iterator[tuple[RayPool, int]]:
-    """Up to ``most`` workers that do the jobs of a run, and how many they are; they end with the block.
+    """Up to ``most`` workers, and how many they are; they end with the block.
 
     Raises UsageError, ClusterError where they cannot be had.
     """
     with connected(options) as (granted, workers):
         device = "cuda" if granted.gpus else "cpu"
-        make = partial(SegmentWorker, replace(settings, devices=(device,)))
         workers = min(workers, most)
-        pool = RayPool(granted, workers, make, place, warn)
+        pool = RayPool(granted, workers, make(device), place, warn)
         try:
             yield pool, workers
         finally:
