@@ -13,6 +13,8 @@ from avis_cli.batch.record import write_run_index
 from avis_cli.cli import console
 from avis_cli.cli.command import examples
 from avis_cli.cli.console import Debug, Quiet
+from avis_cli.errors import UsageError
+from avis_cli.files.stores import without_secrets
 
 SOME_MISSING = 3  # exit code where some inputs have no results
 _SHOWN = 10  # numbers of shards in a line
@@ -23,7 +25,7 @@ _SHOWN = 10  # numbers of shards in a line
     ("The same as figures", "avis collect results --json"),
 )
 def collect(
-    output: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of results: -o of avis segment.")],
+    output: Annotated[str, typer.Argument(metavar="DIR", help="The folder of results: -o of avis segment.")],
     *,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON with all counts in place of the inputs.")
@@ -32,8 +34,12 @@ def collect(
     debug: Debug = False,
 ) -> None:
     """Put together what the jobs of an array wrote: run.json, index.html, and the inputs that have no results."""
-    found = collect_records(output)
-    write_run_index(output, [entry.target for entry in found.of("complete")], console.warn)
+    if "://" in output:
+        hint = "copy run*.json and the manifests to a folder of this machine"
+        raise UsageError(f"{without_secrets(output)!r}, expected a folder of this machine", hint=hint)
+    folder = Path(output)
+    found = collect_records(folder)
+    write_run_index(folder, [entry.target for entry in found.of("complete")], console.warn)
     _tell(found)
     left = found.of("failed", "pending", "missing")
     if as_json:

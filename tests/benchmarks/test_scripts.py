@@ -37,8 +37,8 @@ def test_speed_is_measured_of_every_step(tmp_path: Path) -> None:
 
 
 def test_a_term_that_is_left_out_weighs_nothing_and_the_others_as_before() -> None:
-    assert weights_without("audio") == (0.25, 0.5, 0.0)
-    assert weights_without("overlap") == (0.25, 0.0, 0.25)
+    assert weights_without("audio") == (0.65, 0.2, 0.0)
+    assert weights_without("overlap") == (0.65, 0.0, 0.15)
 
 
 def test_any_command_is_timed_with_the_settings_of_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
