@@ -127,6 +127,7 @@ def mask_rate(value: Any) -> Fraction | str:
 
 def _exact(value: Any, expected: str, limit: int) -> Fraction:
     """A number as a fraction; a float as the shortest one near it, so that 0.1 is a tenth."""
+    value = value.item() if hasattr(value, "item") else value  # of NumPy and PyTorch
     try:
         exact = Fraction(value)
     except (TypeError, ValueError, OverflowError):

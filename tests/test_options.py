@@ -10,7 +10,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -283,3 +285,9 @@ def test_an_end_at_the_start_is_no_part_of_a_clip() -> None:
     with pytest.raises(UsageError, match="start 2 end 2, expected an end after the start"):
         given_as_is(start=2, end=2)
     assert given_as_is(start=2, end="2.001").end is not None
+
+
+@pytest.mark.parametrize("number", [np.float32(2), np.float64(2), np.int64(2), torch.tensor(2.0), 2, "2"])
+def test_numbers_of_arrays_are_numbers(number: object) -> None:
+    options = given_as_is(fps=number, max_tracks=2, start=number)
+    assert (options.fps, options.start) == (Fraction(2), Fraction(2))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,8 @@ class RunLog:
             self._file = open(path, "a", newline="", encoding="utf-8")  # noqa: SIM115
             self._table = csv.writer(self._file)
             self._events = _event_writer(folder, after)
+        self._hook = threading.excepthook
+        threading.excepthook = _without_writers(self._hook)
 
     def write(self, step: int, phase: str, values: Mapping[str, float]) -> None:
         """One row for each of ``values``. Raises OutputError where the system refuses, on a full disk for one."""
@@ -58,8 +61,11 @@ class RunLog:
             try:
                 self._file.close()
             finally:
-                if self._events is not None:
-                    self._events.close()
+                try:
+                    if self._events is not None:
+                        self._events.close()
+                finally:
+                    threading.excepthook = self._hook
 
     @contextmanager
     def _refusals_told(self) -> Iterator[None]:
@@ -82,6 +88,17 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     with open(path, newline="", encoding="utf-8") as file:
         # a killed run may leave half a row
         return [row for row in csv.DictReader(file) if all(row.get(field) for field in FIELDS)]
+
+
+def _without_writers(hook: Callable[[threading.ExceptHookArgs], object]) -> Callable[[threading.ExceptHookArgs], None]:
+    """``hook`` that prints no traceback where TensorBoard's thread cannot write: ``RunLog.write`` raises that."""
+
+    def told(failure: threading.ExceptHookArgs) -> None:
+        is_writer = failure.thread is not None and type(failure.thread).__module__.startswith("tensorboard.")
+        if not (is_writer and issubclass(failure.exc_type, OSError)):
+            hook(failure)
+
+    return told
 
 
 def _event_writer(folder: Path, after: int) -> SummaryWriter | None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -79,3 +84,36 @@ def test_a_disk_that_fills_up_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [row["step"] for row in read_log(tmp_path / "log.csv")] == ["1"]
+
+
+def test_a_full_disk_is_one_error_and_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    told: list[type[BaseException]] = []
+
+    def before(failure: threading.ExceptHookArgs) -> None:
+        told.append(failure.exc_type)
+
+    monkeypatch.setattr(threading, "excepthook", before)
+    log = RunLog(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(RecordWriter, "write", full)
+
+    def write_for_a_while() -> None:
+        for step in range(100):
+            log.write(step, "training", {"total": 1.0})
+            time.sleep(0.01)
+
+    with pytest.raises(OutputError, match=r"log\.csv: cannot be written: No space left on device; free some space"):
+        write_for_a_while()
+    worker = threading.Thread(target=lambda: 1 / 0)  # whoever else fails is still told
+    worker.start()
+    worker.join()
+    with contextlib.suppress(OutputError):
+        log.close()
+    assert threading.excepthook is before
+    assert told == [ZeroDivisionError]
