@@ -126,11 +126,16 @@ def test_a_job_of_an_array_with_a_file_or_a_part_of_its_own_does_that(
     assert "job array" not in capfd.readouterr().err
 
 
-def test_a_shard_to_which_nothing_falls_is_no_missing_one(videos: Path, tmp_path: Path) -> None:
+def test_a_shard_to_which_nothing_falls_is_no_missing_one(
+    videos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     for number in range(1, 8):
         segment(videos, out, "--shard", f"{number}/7")
-    assert main(["collect", str(out), "-q"]) == 3  # e.mp4 is no video
+    capfd.readouterr()
+    assert main(["collect", str(out), "--json", "-q"]) == 3  # e.mp4 is no video
+    found = json.loads(capfd.readouterr().out)
+    assert (found["inputs"], found["shards"], found["missing_shards"]) == (5, 7, [])
     assert [entry["output"] for entry in json.loads((out / "run.json").read_text())["inputs"]] == list(NAMES)
 
 
