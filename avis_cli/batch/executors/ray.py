@@ -240,7 +240,7 @@ def connected(options: ClusterOptions) -> Iterator[tuple[ClusterOptions, int]]:
         ray.init(address=options.address, **common)
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         cause = f"no Ray cluster at {options.address!r} ({' '.join(str(error).split())[:200]})"
-        hint = "`ray start --head` begins one, --cluster local needs none"
+        hint = "`ray start --head` begins one; RAY_AUTH_MODE=token is for one that wants a token"
         raise ClusterError(cause, hint=hint) from None
     try:
         had = ray.cluster_resources()
