@@ -277,6 +277,26 @@ def test_an_interrupt_leaves_nothing_here(run: Run, videos: Path, monkeypatch: p
     assert not [name for name in contents("recorded://bucket/out") if name != "run.json"]
 
 
+def test_copies_are_gone_as_soon_as_their_input_is_through(
+    run: Run, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib
+
+    clip = (videos / "a.mp4").read_bytes()
+    fill("recorded://bucket/in", {"a.mp4": clip, "b.mp4": b"no video at all", "c.mp4": clip, "d.mp4": clip})
+    pipeline = importlib.import_module("avis_cli.segment")
+    segment, seen = pipeline.segment, list[list[str]]()
+
+    def watched(*words: Any, **named: Any) -> Any:
+        seen.append(sorted(path.name for path in (tmp_path / "scratch").rglob("*.mp4") if path.is_file()))
+        return segment(*words, **named)
+
+    monkeypatch.setattr(pipeline, "segment", watched)
+    code, _, _ = run("recorded://bucket/in", "-o", "recorded://bucket/out", "--only", "tracks", "--jobs", "1")
+    assert code == 3
+    assert seen == [["a.mp4"], ["c.mp4"], ["d.mp4"]]
+
+
 def test_a_list_of_inputs(run: Run, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(videos, "recorded://bucket/in")
     text = f"# mine\n\n{videos / 'a.mp4'}\r\nrecorded://bucket/in/b.mp4\n"
