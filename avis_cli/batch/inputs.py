@@ -14,6 +14,7 @@ from typing import IO
 from avis_cli.batch.job import Job, concerns_all
 from avis_cli.errors import AvisError, MediaError, UsageError
 from avis_cli.files import stores
+from avis_cli.files.missing import as_typed, why_missing
 from avis_cli.files.numbers import whole_number
 from avis_cli.files.picture_names import PICTURES, is_picture
 from avis_cli.files.stores import Location, StorePath
@@ -136,10 +137,19 @@ def _files(
     if isinstance(path, StorePath):
         yield from _stored(path, recursive, note)
     elif not os.path.isdir(path):
+        _refuse_address(path)
         yield path, Path(path.name), None
     else:
         found = _picture_folders(path, recursive) if pictures else _videos(path, recursive, note)
         yield from ((source, place, None) for source, place in found)
+
+
+def _refuse_address(path: Path) -> None:
+    """Raise MediaError for an address of a page: as an input its signature would name the results."""
+    if not os.path.lexists(path):
+        cause, hint = why_missing(path)
+        if hint is not None:
+            raise MediaError(cause, hint=hint, file=as_typed(path), usage=True)
 
 
 def _stored(
@@ -181,7 +191,7 @@ def listed(text: str, stdin: IO[bytes] | None) -> list[str]:
         data = stdin.read() if name == "-" and stdin is not None else Path(name).read_bytes()
     except (OSError, ValueError) as error:
         cause = getattr(error, "strerror", None) or error
-        raise MediaError(f"cannot be read: {cause}", hint="a list of inputs: @FILE", file=name) from None
+        raise MediaError(f"cannot be read: {cause}", hint="a list of inputs: @FILE", file=as_typed(name)) from None
     found = []
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), start=1):
         line = line.removesuffix("\r")

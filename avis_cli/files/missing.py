@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import re
 
+from avis_cli.files.stores import without_secrets
+
 # a path made of an address has lost one of its slashes; one letter before the colon is a drive of Windows
 _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/{1,2}(?P<rest>[^/].*)", re.IGNORECASE | re.DOTALL)
 
 
 def as_typed(path: str | os.PathLike[str]) -> str:
-    """A path as the user wrote it: an address with both of its slashes."""
+    """A path as the user wrote it: an address with both of its slashes, without its secrets."""
     text = os.fsdecode(path)
     match = _ADDRESS.fullmatch(text)
-    return text if match is None else f"{match['scheme']}://{match['rest']}"
+    return text if match is None else without_secrets(f"{match['scheme']}://{match['rest']}")
 
 
 def why_missing(path: str | os.PathLike[str]) -> tuple[str, str | None]:

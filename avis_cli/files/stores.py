@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, TypeVar
+from urllib.parse import unquote
 
 from avis_cli.errors import AvisError, MediaError, OutputError, UsageError
 
@@ -41,6 +42,9 @@ class StorePath:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", self.url.rstrip("/"))
+
+    def __repr__(self) -> str:  # stands in tracebacks and in what other libraries log
+        return f"{type(self).__name__}({str(self)!r})"
 
     def __str__(self) -> str:
         match = _URL.fullmatch(self.url)
@@ -170,7 +174,7 @@ def fetch(path: StorePath, destination: Path) -> None:
     except Exception as error:
         if destination.exists():
             destination.unlink()
-        cause = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {_said(error)}"
+        cause = "no such file" if isinstance(error, FileNotFoundError) else f"cannot be read: {_said(error, path)}"
         raise MediaError(cause, file=str(path)) from None
     if size and destination.stat().st_size != size:
         raise MediaError(f"{destination.stat().st_size} bytes came of {size}", hint="run again", file=str(path))
@@ -201,7 +205,7 @@ def _readable(path: StorePath) -> Iterator[None]:
     except (AvisError, FileNotFoundError):
         raise
     except Exception as error:
-        raise MediaError(f"cannot be read: {_said(error)}", file=str(path)) from None
+        raise MediaError(f"cannot be read: {_said(error, path)}", file=str(path)) from None
 
 
 @contextmanager
@@ -213,7 +217,7 @@ def _written(path: StorePath) -> Iterator[None]:
         raise
     except Exception as error:
         hint = "is the bucket there, and may it be written?"
-        raise OutputError(f"cannot be written: {_said(error)}", hint=hint, file=str(path)) from None
+        raise OutputError(f"cannot be written: {_said(error, path)}", hint=hint, file=str(path)) from None
 
 
 def _tried(path: StorePath, request: Callable[..., Result]) -> Result:
@@ -238,9 +242,10 @@ def _open(path: StorePath) -> tuple[Any, str]:
         store, place = fsspec.core.url_to_fs(path.url, use_listings_cache=False)
     except ImportError as error:
         hint = "pip install 'avis-cli[stores]'"
-        raise UsageError(f"needs a package that is not installed ({_said(error)})", hint=hint, file=str(path)) from None
+        cause = f"needs a package that is not installed ({_said(error, path)})"
+        raise UsageError(cause, hint=hint, file=str(path)) from None
     except ValueError as error:
-        raise UsageError(f"no URL of a store that is known ({_said(error)})", file=str(path)) from None
+        raise UsageError(f"no URL of a store that is known ({_said(error, path)})", file=str(path)) from None
     return store, place
 
 
@@ -259,14 +264,31 @@ def _beside(path: StorePath, name: str) -> StorePath:
     return StorePath(f"{match[1]}://{user}{name.lstrip('/')}{_split_query(path.url)[1]}")
 
 
-def _said(error: BaseException) -> str:
-    """What a store's library says, in one line without what looks like a secret."""
-    return without_secrets(" ".join(str(error).split()) or type(error).__name__)[:200]
+def _said(error: BaseException, path: StorePath) -> str:
+    """What a store's library says, in one line without the secrets of ``path`` and what looks like one."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    # a library may tell them apart from their URL, or decoded
+    for secret in _secrets(path):
+        text = text.replace(secret, "...")
+    return without_secrets(text)[:200]
+
+
+def _secrets(path: StorePath) -> list[str]:
+    """What a URL says of a user, a password and a signature, as it stands there and decoded; the longest first."""
+    place, query = _split_query(path.url.partition("://")[2])
+    user = place.partition("/")[0].rpartition("@")[0]
+    values = [part.partition("=")[2] for part in query.split("&")]
+    parts = (
+        [f"{user}@", user, user.partition(":")[2], query, query[1:], *values] if user else [query, query[1:], *values]
+    )
+    both = {*parts, *map(unquote, parts)}
+    # a value of a letter or two is no secret, and would be found in any word
+    return sorted((part for part in both if len(part) > 3), key=lambda part: (-len(part), part))
 
 
 def without_secrets(text: str) -> str:
     """``text`` without users, passwords and signatures in the URLs that it holds."""
-    return re.sub(r"(?<=://)[^/@\s]*@|\?\S*=\S*", "", text)
+    return re.sub(r"(?<=://)[^/\s]*@|\?\S*=\S*", "", text)
 
 
 def _size(about: Mapping[str, Any]) -> int:

@@ -223,6 +223,32 @@ def test_secrets_are_in_nothing_that_is_told_or_written(run: Run, videos: Path) 
     assert not any(b"hunter2" in data for data in files.values())
 
 
+def test_an_address_of_a_page_leaves_no_secret(run: Run, videos: Path, tmp_path: Path) -> None:
+    address = "https://user:hunter2@host/v/c.mp4?X-Amz-Signature=hunter2"
+    for words in ([address], [address, str(videos / "a.mp4")], [address, str(videos / "a.mp4"), "--dry-run"]):
+        code, printed, err = run(*words, "-o", "out", "--only", "tracks", "--overwrite", "--json")
+        assert code == (2 if len(words) == 1 else 3)
+        assert "avis: https://host/v/c.mp4: an address on the network, not a file; download it first" in err
+        assert "hunter2" not in printed + err
+    assert not any("hunter2" in name or b"hunter2" in data for name, data in of_folder(tmp_path / "out").items())
+    assert (tmp_path / "out" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "rtsp://user:hunter2@host/x", "ftp://host/x.mp4?token=hunter2", "odd://user:hunter2@host/x.mp4",
+        "@https://user:hunter2@host/list.txt", "hunter2@x.mp4",
+    ],
+)  # fmt: skip
+def test_no_address_that_is_refused_tells_its_secret(run: Run, videos: Path, tmp_path: Path, address: str) -> None:
+    _, printed, err = run(address, str(videos / "a.mp4"), "-o", "out", "--only", "tracks")
+    is_name = address == "hunter2@x.mp4"  # of a file of this machine
+    assert ("hunter2" in printed + err) == is_name
+    record = tmp_path / "out" / "run.json"
+    assert ("hunter2" in (record.read_text() if record.exists() else "")) == is_name
+
+
 def test_warnings_name_the_url(videos: Path, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     put(videos, "recorded://bucket/in")
     assert main(["segment", "recorded://bucket/in/a.mp4", "-o", str(tmp_path / "out"), "--only", "tracks"]) == 0

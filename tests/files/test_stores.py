@@ -181,3 +181,35 @@ def test_what_a_library_says_is_told_without_secrets(monkeypatch: pytest.MonkeyP
     with pytest.raises(MediaError) as caught:
         stores.read(StorePath(SECRET))
     assert str(caught.value) == "recorded://bucket/videos/clip.mp4: cannot be read: denied: https://host/x more"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Invalid bucket name "user:hunter2@bucket": no',
+        "/user:hunter2@bucket/videos/clip.mp4",
+        "signature hunter2 has expired",
+        "https://user:hun@ter2@host/x",
+        "user hunter/2 is unknown",
+    ],
+)
+def test_a_library_tells_secrets_in_forms_of_its_own(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(self: Recorded, name: str, path: str) -> None:
+        raise PermissionError(said)
+
+    monkeypatch.setattr(Recorded, "request", refuses)
+    url = "recorded://user:hunter%2F2@bucket/x?sig=hunter2" if "hunter/2" in said else SECRET
+    path = StorePath(url)
+    for ask, place in ((stores.read, path), (stores.require_writable, path.parent), (stores.expand, path)):
+        with pytest.raises((MediaError, OutputError)) as caught:
+            ask(place)
+        assert not any(secret in str(caught.value) for secret in ("hunter", "ter2"))
+
+
+def test_a_path_shows_no_secrets_in_a_traceback() -> None:
+    assert repr(StorePath(SECRET)) == "StorePath('recorded://bucket/videos/clip.mp4')"
+
+
+@given(st.text("abc:@%", min_size=1, max_size=8))
+def test_nothing_stands_before_a_host(user: str) -> None:
+    assert stores.without_secrets(f"GET https://{user}@host/x") == "GET https://host/x"
