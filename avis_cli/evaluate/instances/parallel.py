@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from avis_cli import memory
 from avis_cli.datasets.tracks import Video
 from avis_cli.errors import AvisError
 from avis_cli.evaluate.instances.video_scores import VideoScores, score_video
@@ -57,6 +58,11 @@ def _adopt(work: _Work) -> None:
     global _work
     # an interrupt goes to the whole group; the parent is the one to report it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The command line's handlers raise, which a pool takes for a task's error: a process that cannot hand over
+    # its result would then not end when the pool ends it, and whoever waits for it would wait for ever.
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     _work = work
 
 
@@ -76,7 +82,10 @@ def _in_processes(work: _Work, parts: Sequence[range], processes: int) -> Iterat
     try:
         with ProcessPoolExecutor(processes, mp_context=context, initializer=_adopt, initargs=(work,)) as pool:
             yield from pool.map(_score, parts)
-    except BrokenProcessPool:
+    except BrokenProcessPool as failure:
+        # what broke it is a traceback in text
+        if memory.is_exhausted("", str(failure.__cause__)) or "MemoryError" in str(failure.__cause__):
+            raise MemoryError("the processes of the evaluation") from None
         raise AvisError(
             "one of the processes of the evaluation was killed", hint="use fewer of them (--jobs)"
         ) from None
